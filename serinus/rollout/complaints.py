@@ -1,0 +1,48 @@
+"""Turns a failed pydantic validation into sentences for people.
+
+pydantic says what it could not parse. A person needs the key as written in the file, the value that stands there,
+and what is allowed. What is allowed is the field's own description, so it stands beside the type and nowhere else.
+"""
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+_LONGEST_VALUE = 80
+
+
+def complaints(model: type[BaseModel], error: ValidationError) -> list[str]:
+    """Return one sentence per mistake: key, value, what is wrong, what is allowed.
+
+    `model` is the class whose validation raised `error`; its field descriptions say what is allowed.
+    """
+    return [_complaint(model, one["type"], one["loc"], one["input"], one["msg"]) for one in error.errors()]
+
+
+def _complaint(model: type[BaseModel], kind: str, loc: tuple[int | str, ...], value: object, message: str) -> str:
+    key = ".".join(str(part) for part in loc) or "the document"
+    if kind == "extra_forbidden":
+        owner, _ = _resolve(model, loc[:-1])
+        return f"{key}: unknown key (its value is {_shown(value)}); allowed keys: {', '.join(owner.model_fields)}"
+    _, field = _resolve(model, loc)
+    allowed = f"; allowed: {field.description}" if field is not None and field.description else ""
+    if kind == "missing":
+        return f"{key}: missing{allowed}"
+    return f"{key}: {_shown(value)} is not allowed ({message}){allowed}"
+
+
+def _resolve(model: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[type[BaseModel], FieldInfo | None]:
+    """Follow `loc` through nested models as far as it names fields; return the last model and field on the way."""
+    owner, field = model, None
+    for part in loc:
+        found = owner.model_fields.get(str(part))
+        if found is None:
+            break
+        field = found
+        if isinstance(found.annotation, type) and issubclass(found.annotation, BaseModel):
+            owner = found.annotation
+    return owner, field
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
