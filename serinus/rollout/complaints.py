@@ -27,6 +27,8 @@ def _complaint(model: type[BaseModel], kind: str, loc: tuple[int | str, ...], va
     allowed = f"; allowed: {field.description}" if field is not None and field.description else ""
     if kind == "missing":
         return f"{key}: missing{allowed}"
+    if kind == "value_error":  # raised by our own validators, which name the values
+        return f"{key}: {message.removeprefix('Value error, ')}{allowed}"
     return f"{key}: {_shown(value)} is not allowed ({message}){allowed}"
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from serinus.rollout.rules import LADDER, LADDER_RULES, NEW, NEXT_RUNG, OLD, ON_A_RUNG, Facts, refusals
 from serinus.rollout.violation import Violation
 
 # The admission policy compares every rung with its neighbour; the API server's cost budget wants a bound.
@@ -60,26 +61,27 @@ class Ladder(BaseModel):
         """Return the first rung above `weight`, or None at the top."""
         return next((rung for rung in self.rungs if rung.weight > weight), None)
 
-    def rung_at(self, weight: int) -> Rung | None:
-        """Return the rung whose weight is exactly `weight`, or None between rungs."""
-        return next((rung for rung in self.rungs if rung.weight == weight), None)
+    def last_rung(self, weight: int) -> Rung | None:
+        """Return the last rung at or below `weight`, or None below the first."""
+        return next((rung for rung in reversed(self.rungs) if rung.weight <= weight), None)
+
+
+def ladder_facts(ladder: Ladder, old: int, new: int) -> Facts:
+    """Return what the ladder's rules look at for a change of the weight from `old` to `new`, both in percent."""
+    upper = ladder.next_rung(old)
+    return {
+        OLD: old,
+        NEW: new,
+        NEXT_RUNG: upper.weight if upper else 100,
+        LADDER: str(list(ladder.weights)),
+        ON_A_RUNG: new in ladder.weights,
+    }
 
 
 def check_jump(ladder: Ladder, old: int | None, new: int) -> list[Violation]:
     """Check a change of weight against the ladder alone; an empty list allows it.
 
     A decrease, or no change, is always allowed. A rise must land on the next rung above `old`. `old` None means that
-    no weight was ever seen, which counts as 0. Weights are percents from 0 to 100.
+    no weight was ever seen, which counts as 0. Weights are percents.
     """
-    seen = old or 0
-    if not 0 <= new <= 100:
-        sentence = f"the weight {new} is not a percentage"
-        return [Violation("weight-out-of-range", sentence, "Set a weight from 0 to 100.")]
-    upper = ladder.next_rung(seen)
-    if new <= seen or upper is None or new == upper.weight:
-        return []
-    remedy = f"Set the weight to {upper.weight}, the next rung of {list(ladder.weights)}, or to anything up to {seen}."
-    refused = f"the weight may not rise from {seen} to {new}"
-    if new > upper.weight:
-        return [Violation("skipped-rung", f"{refused}: this skips the rung {upper.weight}", remedy)]
-    return [Violation("not-a-rung", f"{refused}: {new} is not a rung of the ladder", remedy)]
+    return refusals(LADDER_RULES, ladder_facts(ladder, old or 0, new))
