@@ -1,0 +1,55 @@
+# One command per task. Each installs first what it needs; nothing is installed twice without a reason.
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo up down test test-fast check test-service format lock
+
+VENV := .venv
+RUN := $(VENV)/bin
+SERVICE := build/service
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+install: $(VENV)/.installed ## make the Python environment of the stack
+
+$(VENV)/.installed: requirements-dev.txt pyproject.toml local/install.sh
+	@sh local/install.sh $(VENV)
+	@touch $@
+
+$(SERVICE)/.installed: $(VENV)/.installed bento_service/requirements-dev.txt
+	@echo "installing the service's test environment (torch and its kin, 5.5 GB; once)"
+	@$(RUN)/uv venv --quiet --clear $(SERVICE)
+	@$(RUN)/uv pip install --quiet --python $(SERVICE)/bin/python --require-hashes -r bento_service/requirements-dev.txt
+	@touch $@
+
+demo: install ## a canary release, end to end, on a local cluster
+	@$(RUN)/serinus demo
+
+up: install ## bring the local cluster up
+	@$(RUN)/serinus cluster up
+
+down: install ## stop the local cluster and delete its state
+	@$(RUN)/serinus cluster down
+
+test: check test-service ## every test there is, those on the local cluster too
+	@$(RUN)/pytest
+
+test-fast: check ## all that needs no cluster and no model
+	@$(RUN)/pytest -m "not cluster"
+
+check: install ## style, types and who may import whom
+	@$(RUN)/ruff check
+	@$(RUN)/ruff format --check --quiet
+	@$(RUN)/mypy
+	@$(RUN)/lint-imports --no-timing
+
+test-service: $(SERVICE)/.installed ## the model service's own checks and tests
+	@$(RUN)/serinus cluster prepare
+	@cd bento_service && ../$(SERVICE)/bin/python -m ruff check && ../$(SERVICE)/bin/python -m mypy && ../$(SERVICE)/bin/python -m pytest
+
+format: install ## lay the code out as `check` wants it
+	@$(RUN)/ruff format && $(RUN)/ruff check --fix
+
+lock: install ## resolve the requirements anew, with hashes
+	@$(RUN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --upgrade --group dev --group local pyproject.toml -o requirements-dev.txt
+	@$(RUN)/uv pip compile --quiet --universal --generate-hashes --no-header local/requirements-go.in -o local/requirements-go.txt

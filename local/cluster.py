@@ -1,0 +1,225 @@
+"""Brings the local cluster up, down, and says how it is.
+
+`up` makes the machine look as it should, whatever it looks like now: a healthy cluster is left alone, anything else
+(a killed run's processes, mounts, namespace) is cleared away first and started afresh on the data that is there.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import ssl
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from local import debian, engine, gateway, golang, kubernetes, network, podimage, processes, serving
+from local.errors import LocalError
+from local.places import MODELS, NETWORK_RECORD, PKI, RUN, SERVING, STATE, Network, cache
+from local.places import network as chosen_network
+from local.processes import Daemon
+from local.progress import step
+
+GIB = 2**30
+BUILD_GIB = 25
+"""What the first run writes: Go's modules and objects, the serving environment and uv's copy of it, the images."""
+RUN_GIB = 2
+_START_SECONDS = 90.0
+
+
+@dataclass(frozen=True)
+class Health:
+    """How one part of the cluster is: its pid (None: not running) and whether it answers."""
+
+    name: str
+    pid: int | None
+    healthy: bool
+
+
+def up() -> Network:
+    """Install what is missing, start what is not running, and return the cluster's addresses.
+
+    Raises LocalError when this machine can't run it, or when a part of it does not start.
+    """
+    net = chosen_network()
+    _require_root()
+    _require_space()
+    programs = install()
+    daemons = [*kubernetes.daemons(net, programs), gateway.daemon(net)]
+    if not _all_healthy(daemons, net):
+        with step("clearing what an earlier run left"):
+            clear()
+        with step("starting the cluster", "10 s"):
+            network.ensure(net)
+            kubernetes.prepare(net, programs)
+            NETWORK_RECORD.write_text(str(net.block))
+            engine.prepare_store()
+            _start(daemons, net, programs)
+    _publish(SERVING, serving.environment(_uv()))
+    _publish(MODELS, serving.models(_uv()))
+    _bring_image(programs)
+    return net
+
+
+def install() -> Path:
+    """Build and download everything, the two slow chains side by side; return where Debian's programs are unpacked."""
+    debian.tools()
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        builds = pool.submit(engine.install)
+        programs = pool.submit(_download)
+        # Whichever fails first is told first; the other is waited for, since a thread can't be ended.
+        builds.result()
+        return programs.result()
+
+
+def down() -> bool:
+    """Stop everything and delete the cluster's state; the cache of built things stays. False: there was nothing."""
+    _require_root()
+    found = STATE.exists() or network.exists()
+    clear()
+    network.remove()
+    shutil.rmtree(STATE, ignore_errors=True)
+    return found
+
+
+def status() -> list[Health]:
+    """How every part is; empty when there is no cluster on this machine."""
+    if not RUN.exists():
+        return []
+    net = chosen_network()
+    daemons = [*kubernetes.daemons(net, debian.unpacked()), gateway.daemon(net)]
+    return [
+        Health(daemon.name, pid, pid is not None and _probe(daemon, net)())
+        for daemon in daemons
+        for pid in [daemon.pid()]
+    ]
+
+
+def clear() -> None:
+    """End every process of the cluster and undo its mounts and control groups; data on disk stays."""
+    processes.stop_all()
+    shims = kubernetes.shims()
+    processes.kill_tree([shim.pid for shim in shims])
+    for shim in shims:
+        shim.socket.unlink(missing_ok=True)
+    for mount in _mounts():
+        subprocess.run(["umount", "--lazy", mount], capture_output=True, check=False)
+    for group in kubernetes.cgroups():
+        with contextlib.suppress(OSError):
+            group.rmdir()
+    # What containerd remembers of running containers is wrong once they are gone; its images stay.
+    shutil.rmtree(STATE / "containerd-run", ignore_errors=True)
+    shutil.rmtree(STATE / "cni", ignore_errors=True)
+
+
+def _download() -> Path:
+    programs = debian.unpacked()
+    podimage.root()
+    serving.models(_uv())
+    return programs
+
+
+def _start(daemons: list[Daemon], net: Network, programs: Path) -> None:
+    for daemon in daemons:
+        daemon.start()
+        if daemon.name == "containerd":
+            daemon.wait_until(_probe(daemon, net), _START_SECONDS)
+            kubernetes.import_image(programs, podimage.pause_archive())
+        elif daemon.name == "apiserver":
+            daemon.wait_until(_probe(daemon, net), _START_SECONDS)
+            gateway.declare()
+    for daemon in daemons:
+        daemon.wait_until(_probe(daemon, net), _START_SECONDS)
+
+
+def _all_healthy(daemons: list[Daemon], net: Network) -> bool:
+    return network.exists() and all(daemon.pid() is not None and _probe(daemon, net)() for daemon in daemons)
+
+
+def _probe(daemon: Daemon, net: Network) -> Callable[[], bool]:
+    """How to see that `daemon` does its work; where nothing can be asked, that it runs."""
+    probes: dict[str, Callable[[], bool]] = {
+        "containerd": lambda: kubernetes.CONTAINERD_SOCKET.is_socket(),
+        "apiserver": lambda: _answers(f"{net.api}/readyz", kubernetes.token("admin")),
+        "kubelet": _node_ready,
+        "gateway": lambda: _answers(f"{net.gateway_metrics.removesuffix('/metrics')}/ping"),
+    }
+    return probes.get(daemon.name, lambda: daemon.pid() is not None)
+
+
+def _node_ready() -> bool:
+    try:
+        node = json.loads(kubernetes.kubectl("get", "node", kubernetes.NODE, "-o", "json", "--request-timeout=5s"))
+    except LocalError:
+        return False
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in node["status"].get("conditions", []))
+
+
+def _answers(url: str, token: str = "") -> bool:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    request = urllib.request.Request(url, headers=headers)  # noqa: S310 (our own addresses)
+    trust = ssl.create_default_context(cafile=str(PKI / "ca.crt")) if url.startswith("https") else None
+    try:
+        with urllib.request.urlopen(request, timeout=3, context=trust) as answer:  # noqa: S310
+            return bool(answer.status == 200)
+    except (OSError, urllib.error.URLError):
+        return False
+
+
+def _publish(place: Path, target: Path) -> None:
+    """Point the fixed name that the dev stack mounts to the prepared directory."""
+    if place.is_symlink() and place.readlink() == target:
+        return
+    place.unlink(missing_ok=True)
+    place.symlink_to(target)
+
+
+def _bring_image(programs: Path) -> None:
+    """Give the node the service's image; restart the pods of an older one, since its name stays the same."""
+    archive = podimage.archive()
+    known = RUN / "image"
+    if known.exists() and known.read_text() == archive.name:
+        return
+    with step("giving the node the service's image"):
+        kubernetes.import_image(programs, archive)
+        if known.exists():
+            kubernetes.kubectl("delete", "pods", "--all-namespaces", "--selector=serinus.dev/service", "--wait=false")
+    known.write_text(archive.name)
+
+
+def _mounts() -> list[str]:
+    """What is mounted below the cluster's state, the innermost first."""
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    points = [line.split()[4].encode().decode("unicode_escape") for line in lines]
+    return sorted((p for p in points if p.startswith(f"{STATE}/")), key=len, reverse=True)
+
+
+def _require_root() -> None:
+    if os.geteuid() != 0:
+        raise LocalError(
+            "the built-in cluster needs root: it makes a network namespace, mounts and control groups",
+            remedy="run it with sudo, or use a cluster of your own: set serinus:context in the stack's settings",
+        )
+
+
+def _require_space() -> None:
+    built = all(program.path().exists() for program in (golang.KUBERNETES, golang.ENGINE, golang.PROVIDER)) and any(
+        (cache() / "models").glob("*")
+    )
+    for place, needed in ((cache(), RUN_GIB if built else BUILD_GIB), (STATE, RUN_GIB)):
+        existing = next(p for p in (place, *place.parents) if p.exists())
+        free = shutil.disk_usage(existing).free / GIB
+        if free < needed:
+            raise LocalError(
+                f"no disk space: {place} needs {needed} GiB free, there are {free:.1f} GiB",
+                remedy="free some, or name another place for what is built: XDG_CACHE_HOME=/path/with/space",
+            )
+
+
+def _uv() -> Path:
+    return Path(sys.executable).parent / "uv"

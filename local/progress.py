@@ -1,0 +1,56 @@
+"""Says what is being done while it is done: a line when a step starts, one when it ends, a sign of life between."""
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+
+HEARTBEAT_SECONDS = 30.0
+
+console = Console(stderr=False, highlight=False, soft_wrap=True)
+
+
+def duration(seconds: float) -> str:
+    """`seconds` as people read it: 0.4 s, 12 s, 3 min 05 s."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{int(seconds) // 60} min {int(seconds) % 60:02d} s"
+
+
+def say(text: str = "") -> None:
+    """One line for the user; colours only on a terminal."""
+    console.print(text)
+    sys.stdout.flush()
+
+
+@contextmanager
+def step(title: str, hint: str = "") -> Iterator[None]:
+    """Announce `title`, and how long it took when it ends; `hint` tells beforehand what to expect.
+
+    Steps may run side by side in threads, so every line names its step.
+    """
+    say(f"[cyan]▸[/] {title}" + (f" [dim]({hint})[/]" if hint else ""))
+    started = time.monotonic()
+    ended = threading.Event()
+
+    def beat() -> None:
+        while not ended.wait(HEARTBEAT_SECONDS):
+            say(f"[dim]… {title}: {duration(time.monotonic() - started)}[/]")
+
+    heart = threading.Thread(target=beat, daemon=True)
+    heart.start()
+    try:
+        yield
+    except BaseException:
+        ended.set()
+        heart.join()
+        say(f"[red]✗[/] {title} failed after {duration(time.monotonic() - started)}")
+        raise
+    ended.set()
+    heart.join()
+    say(f"[green]✓[/] {title} [dim]{duration(time.monotonic() - started)}[/]")

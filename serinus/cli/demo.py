@@ -1,0 +1,5 @@
+"""`serinus demo`."""
+
+
+def command() -> None:
+    """The demo."""

@@ -1,0 +1,36 @@
+"""`serinus`: the command line. Each group of commands is a module of its own; this one puts them together."""
+
+import sys
+
+import typer
+from rich.console import Console
+
+from local.errors import LocalError
+from serinus.cli import cluster, demo
+
+app = typer.Typer(
+    help="Canary releases of LLM services by `pulumi up`.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+app.add_typer(cluster.app, name="cluster")
+app.command(name="demo")(demo.command)
+
+
+def main() -> None:
+    """Run a command; an error that the user can act on is told in words, not as a traceback. Exit code 1."""
+    try:
+        app()
+    except LocalError as error:
+        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        console.print("[red]error:[/] ", end="")
+        console.print(str(error), markup=False)
+        for line in error.tail():
+            console.print(f"  │ {line}", markup=False, style="dim")
+        if error.log is not None:
+            console.print(f"  whole log: {error.log}", markup=False)
+        if error.remedy:
+            console.print(f"remedy: {error.remedy}", markup=False)
+        sys.exit(1)
