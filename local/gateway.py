@@ -3,16 +3,20 @@
 Its own IngressClass and controller name keep it from claiming anybody else's Ingress.
 """
 
+import json
 import os
 import shutil
 import sys
+import time
+import urllib.request
 from importlib import metadata
 from pathlib import Path
 
 import yaml
 
 from local import kubernetes
-from local.places import GATEWAY_METRICS_PORT, GATEWAY_PORT, PKI, Network, cache
+from local.errors import LocalError
+from local.places import GATEWAY_API_PORT, GATEWAY_METRICS_PORT, GATEWAY_PORT, PKI, Network, cache, network
 from local.processes import Daemon
 
 CLASS = "serinus"
@@ -43,6 +47,9 @@ def daemon(net: Network) -> Daemon:
             # A token stream may be silent for long, and a release says how long an answer may take.
             "--entryPoints.web.transport.respondingTimeouts.readTimeout=0s",
             "--ping.entryPoint=metrics",
+            # Its own view of what it routes: the only proof that a weight has arrived.
+            "--api.insecure=true",
+            f"--entryPoints.traefik.address={net.node}:{GATEWAY_API_PORT}",
             "--metrics.prometheus.entryPoint=metrics",
             "--metrics.prometheus.addServicesLabels=true",
             f"--metrics.prometheus.buckets={_BUCKETS}",
@@ -89,3 +96,28 @@ def declare() -> None:
         "spec": {"controller": CONTROLLER},
     }
     kubernetes.kubectl("apply", "--server-side", "-f", "-", input=yaml.safe_dump_all([role, binding, ingress_class]))
+
+
+def wait_for_weight(namespace: str, service: str, weight: int, seconds: float = 15.0) -> None:
+    """Wait until the gateway itself splits the traffic of `service` at `weight` percent.
+
+    Raises LocalError, naming the weight that it has instead, after `seconds`.
+    """
+    deadline = time.monotonic() + seconds
+    while (seen := weight_seen(namespace, service)) != weight:
+        if time.monotonic() > deadline:
+            raise LocalError(f"the gateway did not take weight {weight} within {seconds:.0f} s; it has {seen}")
+        time.sleep(0.05)
+
+
+def weight_seen(namespace: str, service: str) -> int:
+    """The percentage of `service`'s requests that the gateway sends to the canary by now."""
+    url = f"http://{network().node}:{GATEWAY_API_PORT}/api/http/services?per_page=1000"
+    with urllib.request.urlopen(url, timeout=5) as answer:
+        known = json.load(answer)
+    # Traefik names a split after the stable Ingress; without a canary there is no split.
+    splits = [s for s in known if s["name"].startswith(f"{namespace}-{service}-stable-") and "weighted" in s]
+    arms = [arm for split in splits for arm in split["weighted"]["services"]]
+    total = sum(arm["weight"] for arm in arms)
+    canary = sum(arm["weight"] for arm in arms if arm["name"].endswith("-canary"))
+    return round(100 * canary / total) if total else 0

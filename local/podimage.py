@@ -54,13 +54,13 @@ def archive() -> Path:
 
 def pause_archive() -> Path:
     """The image that holds a pod's network: one static program that sleeps."""
-    target = cache() / "images" / f"pause-{content_key([debian.unpacked() / 'bin' / 'busybox'])}.tar"
+    target = cache() / "images" / f"pause-{content_key([debian.unpacked() / 'bin' / 'busybox'], '2')}.tar"
     if not target.exists():
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w") as layer:
-            layer.add(debian.unpacked() / "bin" / "busybox", "pause", filter=_plain)
+            layer.add(debian.unpacked() / "bin" / "busybox", "busybox", filter=_plain)
         _write_archive(
-            target, PAUSE, [buffer.getvalue()], {"Entrypoint": ["/pause", "sleep", "infinity"], "User": "65534:65534"}
+            target, PAUSE, [buffer.getvalue()], {"Entrypoint": ["/busybox", "sleep", "infinity"], "User": "65534:65534"}
         )
     return target
 

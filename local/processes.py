@@ -18,7 +18,9 @@ from local.errors import LocalError
 from local.network import ENTER
 from local.places import LOGS, RUN
 
-_STOP_SECONDS = 10.0
+_STOP_SECONDS = 3.0
+_STARTED: list[subprocess.Popen[bytes]] = []
+"""Daemons outlive this process; dropping their handles before it ends would be taken for a leak."""
 
 
 class Record(TypedDict):
@@ -69,6 +71,7 @@ class Daemon:
                 start_new_session=True,
                 cwd="/",
             )
+        _STARTED.append(process)
         started = _start_time(process.pid)
         if started is None:
             raise LocalError(f"{self.name} ended at once", log=self.log)

@@ -1,0 +1,90 @@
+"""A Pulumi stack as a person drives it: `pulumi config set`, `pulumi up`, `pulumi preview`.
+
+The program is run, not an API of it: what the demo and the tests do can be typed by hand.
+"""
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one command of the engine did: exit code, everything it printed, wall seconds."""
+
+    code: int
+    output: str
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        return self.code == 0
+
+    def lines_about(self, *words: str) -> list[str]:
+        """The printed lines that hold one of `words`, stripped."""
+        return [line.strip() for line in self.output.splitlines() if any(word in line for word in words)]
+
+
+class Stack:
+    """One stack of the project in `folder`. `environment` is added to the process's own for each command."""
+
+    def __init__(
+        self, folder: Path, name: str, environment: Mapping[str, str], policies: Path | None, log: Path
+    ) -> None:
+        self.folder = folder
+        self.name = name
+        self.log = log
+        self._environment = {**os.environ, **environment}
+        self._policies = ["--policy-pack", str(policies)] if policies else []
+
+    def select(self) -> Result:
+        """Make the stack the current one of the project; create it where it does not exist."""
+        return self.pulumi("stack", "select", "--create", self.name)
+
+    def set(self, key: str, value: str) -> Result:
+        """Write one setting of the project's namespace to the stack's file."""
+        return self.pulumi("config", "set", f"serinus:{key}", value, "--stack", self.name)
+
+    def unset(self, key: str) -> Result:
+        return self.pulumi("config", "rm", f"serinus:{key}", "--stack", self.name)
+
+    def preview(self, *flags: str) -> Result:
+        return self.pulumi("preview", "--stack", self.name, *self._policies, *flags, timeout=300)
+
+    def up(self, *flags: str) -> Result:
+        """Update without a preview of its own: the fast path of a changed weight."""
+        return self.pulumi("up", "--yes", "--skip-preview", "--stack", self.name, *self._policies, *flags, timeout=900)
+
+    def destroy(self) -> Result:
+        return self.pulumi("destroy", "--yes", "--skip-preview", "--stack", self.name, timeout=600)
+
+    def resources(self) -> list[dict[str, object]]:
+        """The resources that the stack's state knows."""
+        exported = self.pulumi("stack", "export", "--stack", self.name)
+        found: list[dict[str, object]] = json.loads(exported.output)["deployment"].get("resources", [])
+        return found
+
+    def pulumi(self, *words: str, timeout: float = 120.0) -> Result:
+        """Run one command of the engine. What it prints is appended to the log."""
+        command = ["pulumi", "--non-interactive", "--color", "never", *words]
+        started = time.monotonic()
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        result = Result(done.returncode, done.stdout, time.monotonic() - started)
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("a") as log:
+            log.write(f"$ {' '.join(command)}\n{result.output}[exit {result.code}, {result.seconds:.1f} s]\n\n")
+        return result
