@@ -158,6 +158,13 @@ CASES = [
     Case("more slow than requests", ["status-malformed"], status={"stableCounts": {"requests": 5, "slow": 6}}),
     Case("all requests failed and were slow", [], status={"stableCounts": {"requests": 5, "errors": 5, "slow": 5}}),
     Case("a step from the future", ["status-malformed"], status={"stepStartedAt": "2026-11-21T12:00:00Z"}),
+    Case(
+        "a step that began this moment",
+        [],
+        old=0,
+        new=5,
+        status={"weight": 0, "verdict": "insufficient", "stepStartedAt": "2026-11-21T11:59:57Z", "bakedSeconds": 0},
+    ),
     Case("baked longer than the step", ["status-malformed"], status={"stepStartedAt": "2026-11-21T11:55:00Z"}),
     Case("baked as long as the step", [], status={"stepStartedAt": "2026-11-21T11:49:57Z"}),
     Case("baked without a step", ["status-malformed"], status={"stepStartedAt": None}),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from serinus.rollout.hold import Hold, Override, latch, waive
 from serinus.rollout.ladder import Ladder
-from serinus.rollout.rules import CAP_RULES, LADDER_RULES, STATUS_RULES
+from serinus.rollout.rules import CAP_RULES, LADDER_RULES, STATUS_RULES, WAIVABLE
 from serinus.rollout.status import Status, read_status
 from serinus.rollout.step import Declared, Freshness, allowed_weight, check_step, conclude
 from serinus.rollout.verdict import Verdict
@@ -156,6 +156,13 @@ def test_a_longer_patience_accepts_an_older_status() -> None:
     assert codes(check_step(declared, status, 5, 20, now, Freshness(most_age_seconds=119))) == ["status-stale"]
 
 
+def test_an_approval_is_asked_for_the_rise_to_its_rung_and_not_for_the_next() -> None:
+    rungs = [{"weight": 5}, {"weight": 20, "approval": True}, {"weight": 100}]
+    early = replace(declared, ladder=Ladder.model_validate({"rungs": rungs}))
+    assert codes(check_step(early, passing(), 5, 20, now)) == ["approval-missing"]
+    assert check_step(early, passing(weight=20, allowedWeight=100), 20, 100, now) == []
+
+
 def test_a_ladder_without_bakes_and_approvals_needs_none() -> None:
     plain = replace(declared, ladder=Ladder.of([5, 20, 50, 100]))
     assert check_step(plain, passing(**{**TOP, "bakedSeconds": 0}), 50, 100, now) == []
@@ -205,6 +212,17 @@ def test_an_override_lets_the_agent_allow_the_top_but_for_the_approval() -> None
     assert allowed_weight(declared, observed, now, override(tomorrow)) == (50, [])
     approved = passing(bakedSeconds=0, approvals=[APPROVAL])
     assert allowed_weight(declared, approved, now, override(tomorrow)) == (100, [])
+
+
+def test_an_override_waives_no_failure_no_hold_no_approval_and_no_doubt_about_the_status() -> None:
+    assert {
+        "skipped-rung",
+        "verdict-missing",
+        "verdict-insufficient",
+        "verdict-blind",
+        "bake-not-over",
+        "above-allowed-weight",
+    } == WAIVABLE
 
 
 @pytest.mark.parametrize("seconds", [0, -1])
