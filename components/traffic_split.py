@@ -1,0 +1,112 @@
+"""Which release users get: two Ingresses for one host, one for the stable release and one for the canary's share.
+
+Both are named after roles and stay for the life of the service. A step changes one annotation. A swap changes two
+backends, the stable one first: so there is no moment at which users fall back to the old release.
+"""
+
+from dataclasses import dataclass, replace
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from components.model_service import PORT_NAME, ModelService
+
+CANARY = "nginx.ingress.kubernetes.io/canary"
+CANARY_WEIGHT = "nginx.ingress.kubernetes.io/canary-weight"
+
+
+@dataclass(frozen=True)
+class TrafficSplitArgs:
+    """Where users come in and how they are split.
+
+    weight is the percentage of traffic on the canary, 0 to 100; without a canary it is 0.
+    """
+
+    service: str
+    namespace: str
+    host: str
+    ingress_class: str
+    stable: ModelService
+    canary: ModelService | None
+    weight: int
+
+
+@dataclass(frozen=True)
+class _Route:
+    name: str
+    backend: str
+    annotations: dict[str, str]
+
+
+class TrafficSplit(pulumi.ComponentResource):
+    """The stable Ingress and the canary Ingress that is derived from it."""
+
+    def __init__(self, args: TrafficSplitArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        # Without a canary its Ingress is parked on the stable release. It is never deleted: its history in the API
+        # server, who set which field, is what makes a cut hold.
+        behind = args.canary or args.stable
+        inputs = {
+            "service": args.service,
+            "host": args.host,
+            "stable": args.stable.service_name,
+            "canary": behind.service_name,
+            "weight": args.weight,
+        }
+        super().__init__("serinus:components:TrafficSplit", args.service, inputs, opts)
+        self._args = args
+        self._before = opts.depends_on if opts else None
+        stable = _Route(
+            name=f"{args.service}-stable",
+            backend=args.stable.service_name,
+            # Gateways that publish no address would make the engine wait for one until it gives up.
+            annotations={"pulumi.com/skipAwait": "true"},
+        )
+        canary = replace(
+            stable,
+            name=f"{args.service}-canary",
+            backend=behind.service_name,
+            annotations=stable.annotations | {CANARY: "true", CANARY_WEIGHT: str(args.weight)},
+        )
+        stable_ingress = self._ingress(stable, after=[args.stable])
+        # In a swap the stable Ingress must have moved before the canary's share ends.
+        self._ingress(canary, after=[behind, stable_ingress])
+        self.register_outputs({"weight": args.weight})
+
+    def _ingress(self, route: _Route, after: list[pulumi.Resource]) -> k8s.networking.v1.Ingress:
+        service = self._args.service
+        return k8s.networking.v1.Ingress(
+            route.name,
+            metadata={
+                "name": route.name,
+                "namespace": self._args.namespace,
+                "labels": {
+                    "app.kubernetes.io/name": service,
+                    "app.kubernetes.io/instance": route.name,
+                    "app.kubernetes.io/component": "traffic-split",
+                    "app.kubernetes.io/part-of": "serinus",
+                    "app.kubernetes.io/managed-by": "pulumi",
+                    "serinus.dev/service": service,
+                },
+                "annotations": route.annotations,
+            },
+            spec={
+                "ingress_class_name": self._args.ingress_class,
+                "rules": [
+                    {
+                        "host": self._args.host,
+                        "http": {
+                            "paths": [
+                                {
+                                    "path": "/",
+                                    "path_type": "Prefix",
+                                    "backend": {"service": {"name": route.backend, "port": {"name": PORT_NAME}}},
+                                }
+                            ]
+                        },
+                    }
+                ],
+            },
+            opts=pulumi.ResourceOptions.merge(
+                pulumi.ResourceOptions(parent=self, depends_on=self._before), pulumi.ResourceOptions(depends_on=after)
+            ),
+        )

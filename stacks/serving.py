@@ -1,0 +1,39 @@
+"""The service on its cluster: the namespace, every release that runs, and the split of the traffic between two."""
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from components.model_service import ModelService, ModelServiceArgs, NodeDirectory
+from components.traffic_split import TrafficSplit, TrafficSplitArgs
+from stacks.settings import Settings
+
+
+def declare(settings: Settings) -> None:
+    """Declare all resources of the stack."""
+    # Named, never the default: a stack must not follow the current context of whoever runs it.
+    cluster = k8s.Provider("cluster", kubeconfig=settings.kubeconfig, context=settings.context)
+    namespace = k8s.core.v1.Namespace(
+        settings.namespace,
+        metadata={"name": settings.namespace, "labels": {"app.kubernetes.io/managed-by": "pulumi"}},
+        opts=pulumi.ResourceOptions(provider=cluster),
+    )
+    inside = pulumi.ResourceOptions(providers=[cluster], depends_on=[namespace])
+    directories = tuple(NodeDirectory(mount.hostPath, mount.mountPath) for mount in settings.nodeMounts)
+    running = {
+        release.name: ModelService(
+            ModelServiceArgs(settings.service, release, settings.namespace, settings.gpu, directories), inside
+        )
+        for release in settings.releases
+    }
+    TrafficSplit(
+        TrafficSplitArgs(
+            service=settings.service,
+            namespace=settings.namespace,
+            host=settings.host,
+            ingress_class=settings.ingressClass,
+            stable=running[settings.stable.name],
+            canary=running[settings.canary.name] if settings.canary else None,
+            weight=settings.weight,
+        ),
+        inside,
+    )

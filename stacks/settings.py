@@ -1,0 +1,199 @@
+"""The settings of a stack: what people may write into Pulumi.<stack>.yaml, and what they are told when it is wrong.
+
+A wrong setting must stop an update before the first object changes, and one run must name every mistake. So this is a
+pure function of the engine's key-value pairs, the project's directory and the environment.
+"""
+
+# ruff: noqa: N815 - fields are named as their keys are written in Pulumi.<stack>.yaml
+
+import difflib
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, NamedTuple, cast
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
+from serinus.rollout.complaints import complaints
+from serinus.rollout.manifest import ManifestError, Release, load_release
+from stacks.kubeconfig import KubeconfigError, context_names, default_files
+
+_RELEASES = "releases"
+_DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+_HOST = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+
+
+class SettingsError(ValueError):
+    """Settings that can't be used. The message has one line per mistake: key, value, what is allowed."""
+
+
+class _Around(NamedTuple):
+    """What the checks look at beside the values themselves."""
+
+    root: Path
+    environ: Mapping[str, str]
+
+
+def _refusal(why: str) -> PydanticCustomError:
+    return PydanticCustomError("setting", "{why}", {"why": why})
+
+
+def _whole_number(value: object) -> int:
+    # The engine hands every number over as text; int() alone would also take "1_0" and " 5".
+    if not isinstance(value, str) or not re.fullmatch(r"-?[0-9]{1,9}", value):
+        raise _refusal("it is no integer")
+    return int(value)
+
+
+def _list(value: object) -> list[object]:
+    # The engine hands lists over as JSON.
+    try:
+        parsed = json.loads(str(value))
+    except json.JSONDecodeError:
+        parsed = None
+    if not isinstance(parsed, list):
+        raise _refusal("it is no list")
+    return parsed
+
+
+def _release(value: object, info: ValidationInfo) -> Release:
+    root = cast(_Around, info.context).root
+    known = sorted(path.stem for path in (root / _RELEASES).glob("*.yaml"))
+    if value not in known:
+        raise _refusal(f"there is no {_RELEASES}/{value}.yaml; there are: {', '.join(known) or 'none'}")
+    path = root / _RELEASES / f"{value}.yaml"
+    try:
+        release = load_release(path)
+    except ManifestError as error:
+        raise _refusal(str(error).replace(f"{root}{os.sep}", "")) from None
+    if release.name != path.stem:
+        raise _refusal(f"{_RELEASES}/{path.name} says name: {release.name}, but file and release share one name")
+    return release
+
+
+def _optional(value: object) -> object:
+    """An empty text is how a default in Pulumi.yaml says "none"."""
+    return None if value == "" else value
+
+
+Count = Annotated[int, BeforeValidator(_whole_number)]
+ReleaseByName = Annotated[Release, BeforeValidator(_release)]
+AbsolutePath = Annotated[str, Field(pattern=r"^/[^:]*$", description="an absolute path without a colon")]
+
+
+class NodeMount(BaseModel):
+    """A directory of the node that the pods see, read-only."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    hostPath: AbsolutePath
+    mountPath: AbsolutePath
+
+
+class Settings(BaseModel):
+    """The settings of one stack, checked. Their defaults stand in Pulumi.yaml."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    service: str = Field(
+        pattern=_DNS_LABEL,
+        max_length=22,  # with a release's 40 characters and a dash it makes a Service's name, which may have 63
+        description="a DNS label of at most 22 characters, such as chat",
+    )
+    namespace: str = Field(pattern=_DNS_LABEL, max_length=63, description="a DNS label, such as serinus")
+    kubeconfig: Annotated[str | None, BeforeValidator(_optional)] = Field(
+        description="the path of a kubeconfig file, or nothing for $KUBECONFIG or ~/.kube/config"
+    )
+    context: str = Field(description="the name of a context of the kubeconfig")
+    host: str = Field(pattern=_HOST, max_length=253, description="a host name in lower case, such as chat.example.com")
+    ingressClass: str = Field(pattern=_HOST, max_length=253, description="the name of an IngressClass")
+    stable: ReleaseByName = Field(description="the name of a release, the one that users get")
+    canary: Annotated[ReleaseByName | None, BeforeValidator(_optional)] = Field(
+        description="the name of another release than stable's, or nothing"
+    )
+    weight: Count = Field(ge=0, le=100, description="an integer from 0 to 100, and only 0 where there is no canary")
+    retain: Annotated[tuple[ReleaseByName, ...], BeforeValidator(_list)] = Field(
+        description='a list of names of releases, such as ["v1"]'
+    )
+    gpu: Count = Field(ge=0, le=64, description="an integer from 0 to 64")
+    nodeMounts: Annotated[tuple[NodeMount, ...], BeforeValidator(_list)] = Field(
+        description='a list such as [{"hostPath": "/srv/models", "mountPath": "/models"}]'
+    )
+
+    @property
+    def releases(self) -> tuple[Release, ...]:
+        """Every release that runs, each once: stable, canary and those retained."""
+        wanted = (self.stable, *([self.canary] if self.canary else []), *self.retain)
+        return tuple({release.name: release for release in wanted}.values())
+
+    @field_validator("kubeconfig")
+    @classmethod
+    def _is_a_kubeconfig(cls, kubeconfig: str | None, info: ValidationInfo) -> str | None:
+        _known_contexts(kubeconfig, info)
+        return kubeconfig
+
+    @field_validator("context")
+    @classmethod
+    def _is_in_the_kubeconfig(cls, context: str, info: ValidationInfo) -> str:
+        if "kubeconfig" in info.data:
+            known = _known_contexts(info.data["kubeconfig"], info)
+            if context not in known:
+                raise _refusal(f"the kubeconfig has no such context; it has: {', '.join(known) or 'none'}")
+        return context
+
+    @field_validator("canary")
+    @classmethod
+    def _is_not_the_stable_release(cls, canary: Release | None, info: ValidationInfo) -> Release | None:
+        stable = info.data.get("stable")
+        if canary is not None and stable is not None and canary.name == stable.name:
+            raise _refusal("it is the stable release already")
+        return canary
+
+    @field_validator("weight")
+    @classmethod
+    def _has_a_canary_to_go_to(cls, weight: int, info: ValidationInfo) -> int:
+        if weight > 0 and info.data.get("canary", ...) is None:
+            raise _refusal("there is no canary for this traffic")
+        return weight
+
+
+def read_settings(config: Mapping[str, str], project: str, root: Path, environ: Mapping[str, str]) -> Settings:
+    """Check a stack's settings.
+
+    `config` is the engine's configuration of the stack, with full keys (`<project>:<key>`) and every value as text or
+    JSON; keys of other namespaces are left alone. `root` is the project's directory, `environ` the environment.
+    Raises SettingsError, which lists every mistake.
+    """
+    prefix = f"{project}:"
+    given = {key.removeprefix(prefix): value for key, value in config.items() if key.startswith(prefix)}
+    mistakes = [_unknown(key) for key in given if key not in Settings.model_fields]
+    known = {key: value for key, value in given.items() if key in Settings.model_fields}
+    try:
+        settings = Settings.model_validate(known, context=_Around(root, environ))
+    except ValidationError as error:
+        mistakes += complaints(Settings, error)
+    else:
+        if not mistakes:
+            return settings
+    listed = "\n".join(f"  {prefix}{mistake}" for mistake in mistakes)
+    remedy = f"Change a setting with `pulumi config set {prefix}<key> <value>`, drop one with `pulumi config rm`."
+    raise SettingsError(f"The settings of this stack can't be used; nothing was changed.\n{listed}\n{remedy}")
+
+
+def _unknown(key: str) -> str:
+    near = difflib.get_close_matches(key, Settings.model_fields, n=1)
+    meant = f"; did you mean {near[0]}?" if near else "."
+    # An unknown key may hold anything, a secret too: its value is not repeated.
+    return f"{key}: unknown key{meant} Allowed keys: {', '.join(Settings.model_fields)}"
+
+
+def _known_contexts(kubeconfig: str | None, info: ValidationInfo) -> list[str]:
+    around = cast(_Around, info.context)
+    files = default_files(around.environ) if kubeconfig is None else [around.root / Path(kubeconfig).expanduser()]
+    try:
+        return context_names(files)
+    except KubeconfigError as error:
+        raise _refusal(str(error)) from None
