@@ -12,9 +12,11 @@ import sys
 from pathlib import Path
 
 from local import golang
-from local.places import BIN, KUBECONFIG, ROOT, STATE, cache
+from local.places import BIN, BUILD, KUBECONFIG, STATE, cache
 
 _STATE_STORE = STATE / "pulumi"
+_ENGINE = BUILD / "engine"
+_HOME = cache() / "pulumi-home"
 _PASSPHRASE = "serinus-local"  # noqa: S105 (it guards nothing: the dev stack holds no secret)
 
 
@@ -30,31 +32,36 @@ def official() -> str | None:
 
 
 def install() -> None:
-    """Lay out `build/bin`. Builds the engine and its provider first where that is needed."""
+    """Lay out `build/bin`. Builds Kubernetes, the engine and its provider first where that is needed."""
     BIN.mkdir(parents=True, exist_ok=True)
-    _script("kubectl", f'exec "{golang.build(golang.KUBERNETES)}" kubectl "$@"')
-    built = {"pulumi": golang.ENGINE, "pulumi-resource-kubernetes": golang.PROVIDER}
+    _script(BIN / "kubectl", f'exec "{golang.build(golang.KUBERNETES)}" kubectl "$@"')
+    _remove(BIN / "pulumi")
     if official():
-        for name in (*built, "pulumi-language-python"):
-            (BIN / name).unlink(missing_ok=True)
         return
-    for name, program in built.items():
-        _link(name, golang.build(program))
-    # The host lies beside the engine, and only there.
-    _script("pulumi-language-python", f'exec "{sys.executable}" -m local.language_host "$@"')
+    # The engine looks for its language host beside its own file, so it needs a folder of this checkout's own; and for a
+    # provider of the right version in its home. On the PATH either would work too, with a warning at each command.
+    _ENGINE.mkdir(parents=True, exist_ok=True)
+    _copy(golang.build(golang.ENGINE), _ENGINE / "pulumi")
+    _script(_ENGINE / "pulumi-language-python", f'exec "{sys.executable}" -m local.language_host "$@"')
+    (BIN / "pulumi").symlink_to(_ENGINE / "pulumi")
+    provider = _HOME / "plugins" / f"resource-kubernetes-v{golang.PROVIDER_VERSION}" / golang.PROVIDER.name
+    provider.parent.mkdir(parents=True, exist_ok=True)
+    _copy(golang.build(golang.PROVIDER), provider)
 
 
 def environment() -> dict[str, str]:
     """What a shell needs to run `pulumi` and `kubectl` on the local cluster."""
-    return {
+    settings = {
         "PATH": f"{BIN}:{Path(sys.executable).parent}:{_path_without_ours()}",
         "KUBECONFIG": str(KUBECONFIG),
-        "PULUMI_HOME": str(cache() / "pulumi-home"),
         "PULUMI_BACKEND_URL": f"file://{_STATE_STORE}",
         "PULUMI_CONFIG_PASSPHRASE": _PASSPHRASE,
         "PULUMI_SKIP_UPDATE_CHECK": "true",
-        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "false" if official() else "true",
     }
+    if not official():
+        # A machine that had to build its engine can't download plugins either; say so at once.
+        settings |= {"PULUMI_HOME": str(_HOME), "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true"}
+    return settings
 
 
 def prepare_store() -> None:
@@ -74,20 +81,28 @@ def _path_without_ours() -> str:
     return ":".join(entry for entry in os.environ.get("PATH", "").split(":") if entry != str(BIN))
 
 
-def _link(name: str, target: Path) -> None:
-    (BIN / name).unlink(missing_ok=True)
-    (BIN / name).symlink_to(target)
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
 
 
-def _script(name: str, body: str) -> None:
-    (BIN / name).unlink(missing_ok=True)
-    (BIN / name).write_text(f"#!/bin/sh\n{body}\n")
-    (BIN / name).chmod(0o755)
+def _copy(source: Path, target: Path) -> None:
+    """Make `target` the same file as `source`; a copy where the two lie on different disks."""
+    wanted = source.stat()
+    if target.exists() and (target.stat().st_size, target.stat().st_mtime) == (wanted.st_size, wanted.st_mtime):
+        return
+    _remove(target)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def _script(path: Path, body: str) -> None:
+    _remove(path)
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.chmod(0o755)
 
 
 def shell_lines() -> list[str]:
     """`environment()` as lines for `eval`."""
     return [f"export {name}={json.dumps(value)}" for name, value in environment().items()]
-
-
-__all__ = ["ROOT", "environment", "install", "official", "prepare_store", "shell_lines", "version"]

@@ -73,19 +73,19 @@ def _variables(pairs: list[str]) -> dict[str, str]:
 
 
 def main() -> None:
-    # Ctrl-C goes to the whole process group; the engine asks for a clean end itself.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     engine = next((word for word in reversed(sys.argv[1:]) if not word.startswith("-")), "")
-    server = grpc.server(
-        futures.ThreadPoolExecutor(max_workers=4),
-        options=[("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)],
-    )
+    limits = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+    server = grpc.server(futures.ThreadPoolExecutor(max_workers=4), options=limits)
     language_pb2_grpc.add_LanguageRuntimeServicer_to_server(LanguageHost(engine), server)
+    # The engine ends its plugins by this signal, and waits five seconds for one that ignores it.
+    signal.signal(signal.SIGINT, lambda _signal, _frame: server.stop(grace=0.5))
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     print(port, flush=True)
     _end_with_parent()
     server.wait_for_termination()
+    # A program that was cut off may still have threads; nothing of it counts any more.
+    os._exit(0)
 
 
 def _end_with_parent() -> None:

@@ -1,0 +1,45 @@
+"""From nothing and back to nothing; and a cluster that heals from what killed runs leave."""
+
+import json
+import os
+import signal
+
+from local import cluster, gateway, kubernetes
+from local.places import Network
+from tests.cluster.conftest import Project
+
+
+def test_up_from_nothing_serves_and_destroy_leaves_nothing(project: Project) -> None:
+    result = project.stack.up()
+    assert result.ok, result.output
+    gateway.wait_for_weight(project.name, "chat", 5)
+    answers = project.client().ask_all([f"user-{n}" for n in range(100)], ["hello"], concurrency=8)
+    assert [answer for answer in answers if answer.failed] == []
+
+    gone = project.stack.destroy()
+    assert gone.ok, gone.output
+    assert project.stack.resources() == []
+    everywhere = ("get", "--all-namespaces", "-o", "json", "--selector=serinus.dev/service")
+    for kind in ("deployments", "services", "ingresses", "configmaps", "poddisruptionbudgets", "pods"):
+        left = json.loads(kubernetes.kubectl(everywhere[0], kind, *everywhere[1:]))["items"]
+        assert [item for item in left if item["metadata"]["namespace"] == project.name] == []
+
+
+def test_a_cluster_with_killed_parts_heals_and_serves_again(project: Project, network: Network) -> None:
+    assert project.stack.up().ok
+    for part in cluster.status():
+        if part.name in {"apiserver", "containerd", "gateway"}:
+            assert part.pid is not None
+            os.kill(part.pid, signal.SIGKILL)
+    assert cluster.up().gateway == network.gateway
+    assert all(part.healthy for part in cluster.status())
+    kubernetes.kubectl("-n", project.name, "rollout", "status", "deployment", "--timeout=120s", timeout=130)
+    gateway.wait_for_weight(project.name, "chat", 5, seconds=60)
+    answers = project.client().ask_all([f"user-{n}" for n in range(20)], ["hello"], concurrency=4)
+    assert [answer for answer in answers if answer.failed] == []
+
+
+def test_a_warm_up_starts_nothing_again(network: Network) -> None:
+    before = cluster.status()
+    assert cluster.up().gateway == network.gateway
+    assert cluster.status() == before
