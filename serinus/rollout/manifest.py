@@ -5,8 +5,6 @@ hashed into the id: who changes the prompt has a new release, not the old one wi
 (replicas, resources, patience) is not part of what it is and stays out of the hash.
 """
 
-import hashlib
-import json
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from serinus.rollout.canonical import digest
 from serinus.rollout.complaints import complaints
 
 _IDENTITY = ("image", "engine", "model", "prompt", "sampling", "options")
@@ -86,7 +85,7 @@ class Release(_Part):
     @cached_property
     def digest(self) -> str:
         """The sha256, as 64 hex digits, of the canonical JSON of what decides the answers."""
-        return hashlib.sha256(_canonical(self._identity()).encode()).hexdigest()
+        return digest(self._identity())
 
     @property
     def id(self) -> str:
@@ -122,7 +121,3 @@ def load_release(path: Path) -> Release:
         return Release.model_validate(content)
     except ValidationError as error:
         raise ManifestError("\n".join(f"{path}: {sentence}" for sentence in complaints(Release, error))) from error
-
-
-def _canonical(document: Mapping[str, Any]) -> str:
-    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
