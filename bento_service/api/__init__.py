@@ -1,0 +1,1 @@
+"""The HTTP side: shapes and statuses. What an answer is stands in `answering`."""

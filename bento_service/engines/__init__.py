@@ -1,0 +1,82 @@
+"""Engines: what turns a conversation into tokens, behind one small protocol.
+
+A server knows nothing of torch, of other servers or of fault injection; it knows this file. Engines are imported by
+name when they are created, so a pod pays only for the one it runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Literal, Protocol, cast
+
+if TYPE_CHECKING:
+    from release import Release
+
+FinishReason = Literal["stop", "length"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A conversation as its engine takes it. `tokens` is its length; `ids` are token ids where the engine has them."""
+
+    messages: Sequence[Message]
+    tokens: int
+    ids: Sequence[int] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """How one answer is drawn: the release's sampling, with what the request may change of it."""
+
+    max_tokens: int
+    temperature: float
+    top_p: float
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of an answer: its text (may be empty), the tokens it took, and in the last piece why it ended."""
+
+    text: str
+    tokens: int
+    finish_reason: FinishReason | None = None
+
+
+class EngineError(Exception):
+    """The engine could not answer. The message is for the log; users see a general one."""
+
+
+class Engine(Protocol):
+    """What the server asks of an engine."""
+
+    async def start(self) -> None:
+        """Load and warm up; returns when the first request would be fast. Raises `EngineError`."""
+
+    async def stop(self) -> None:
+        """Give everything back; requests in flight have ended before."""
+
+    def alive(self) -> bool:
+        """False once the engine can't recover by itself: the process must be restarted."""
+
+    async def encode(self, messages: Sequence[Message]) -> Prompt:
+        """Apply the chat template and count tokens."""
+
+    def generate(self, prompt: Prompt, draw: Draw) -> AsyncGenerator[Piece, None]:
+        """The answer, piece by piece; the last piece has a finish reason. Closing the generator stops the decoding.
+        Raises `EngineError`."""
+
+
+def create_engine(release: Release) -> Engine:
+    """The engine that the release names, not started yet."""
+    return cast(Engine, import_module(f"engines.{release.engine}").create(release))

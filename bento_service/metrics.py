@@ -1,0 +1,73 @@
+"""What Prometheus sees of this release: every answer's outcome, time and tokens.
+
+BentoML's own counters are switched off: they count a stream that broke as a success, and make a new series for every
+path that anyone tries.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from prometheus_client import Counter, Gauge, Histogram
+
+Outcome = Literal["ok", "client_error", "overload", "timeout", "engine_error", "client_disconnect"]
+
+# The bounds of the GenAI conventions, with the limits that objectives are usually set at.
+_SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1, 1.28, 2, 2.56, 3, 5.12, 10.24, 20, 20.48, 40, 60, 81.92)
+_FIRST_TOKEN = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2, 2.5, 3, 5, 7.5, 10, 20, 40)
+_PER_TOKEN = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5)
+
+_requests = Counter("llm_requests_total", "Requests by how they ended", ["release", "outcome"])
+_tokens = Counter("llm_tokens_total", "Tokens read and written", ["release", "type"])
+_duration = Histogram(
+    "gen_ai_server_request_duration_seconds",
+    "From request to last token, successful answers",
+    ["release"],
+    buckets=_SECONDS,
+)
+_first_token = Histogram(
+    "gen_ai_server_time_to_first_token_seconds", "From request to first token", ["release"], buckets=_FIRST_TOKEN
+)
+_per_token = Histogram(
+    "gen_ai_server_time_per_output_token_seconds",
+    "Mean time between tokens of an answer",
+    ["release"],
+    buckets=_PER_TOKEN,
+)
+_running = Gauge("llm_requests_running", "Requests being answered", ["release"], multiprocess_mode="livesum")
+_waiting = Gauge("llm_requests_waiting", "Requests in the queue", ["release"], multiprocess_mode="livesum")
+_build = Gauge(
+    "llm_build_info",
+    "What this process answers with; always 1",
+    ["release", "engine", "model", "revision"],
+    multiprocess_mode="livemax",
+)
+
+
+class Metrics:
+    """This release's series. All exist from the start, so that the first failure is a rise from 0 that `rate` sees."""
+
+    def __init__(self, release: str, engine: str, model: str, revision: str) -> None:
+        self._outcomes = {outcome: _requests.labels(release, outcome) for outcome in get_args(Outcome)}
+        self._prompt_tokens = _tokens.labels(release, "input")
+        self._answer_tokens = _tokens.labels(release, "output")
+        self._duration = _duration.labels(release)
+        self._first_token = _first_token.labels(release)
+        self._per_token = _per_token.labels(release)
+        self.running = _running.labels(release)
+        self.waiting = _waiting.labels(release)
+        _build.labels(release, engine, model, revision).set(1)
+
+    def ended(
+        self, outcome: Outcome, seconds: float, prompt_tokens: int, answer_tokens: int, first_token: float | None
+    ) -> None:
+        """Count one request; `first_token` is seconds from the request on, None when none came."""
+        self._outcomes[outcome].inc()
+        self._prompt_tokens.inc(prompt_tokens)
+        self._answer_tokens.inc(answer_tokens)
+        if first_token is not None:
+            self._first_token.observe(first_token)
+        if outcome == "ok":
+            self._duration.observe(seconds)
+            if first_token is not None and answer_tokens > 1:
+                self._per_token.observe((seconds - first_token) / (answer_tokens - 1))

@@ -1,0 +1,46 @@
+"""How this process runs, from its environment: limits, names, places. What it answers with is the release's alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class SettingsError(Exception):
+    """An environment variable has a wrong value; the message names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`deadline_seconds` bounds a whole answer, waiting and streaming included. A file at `drain_file` makes the
+    process unready while it finishes what it has."""
+
+    release_file: Path
+    deadline_seconds: float
+    body_bytes: int
+    drain_file: Path
+
+
+def read_settings(env: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings. Raises `SettingsError`."""
+    return Settings(
+        release_file=Path(env.get("SERINUS_RELEASE_FILE", "/etc/serinus/release.json")),
+        deadline_seconds=_positive(env, "SERINUS_DEADLINE_SECONDS", 60),
+        body_bytes=int(_positive(env, "SERINUS_BODY_BYTES", 1_000_000)),
+        drain_file=Path(env.get("SERINUS_DRAIN_FILE", "/tmp/serinus-draining")),  # noqa: S108 - the pod's own emptyDir
+    )
+
+
+def _positive(env: Mapping[str, str], name: str, default: float) -> float:
+    text = env.get(name)
+    if text is None:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0
+    if not 0 < value < float("inf"):
+        raise SettingsError(f"{name} is {text!r}: allowed is a number above 0. Correct the pod's environment.")
+    return value
