@@ -23,7 +23,7 @@ from local.errors import LocalError
 from local.places import MODELS, NETWORK_RECORD, PKI, RUN, SERVING, STATE, Network, cache
 from local.places import network as chosen_network
 from local.processes import Daemon
-from local.progress import step
+from local.progress import say, step
 
 GIB = 2**30
 BUILD_GIB = 25
@@ -188,8 +188,23 @@ def _bring_image(programs: Path) -> None:
     with step("giving the node the service's image"):
         kubernetes.import_image(programs, archive)
         if known.exists():
-            kubernetes.kubectl("delete", "pods", "--all-namespaces", "--selector=serinus.dev/service", "--wait=false")
+            _restart_services()
     known.write_text(archive.name)
+
+
+def _restart_services() -> None:
+    """Replace the pods of every model service, without a gap in what they serve.
+
+    A service that can't be replaced, because its release is broken or somebody deletes it now, is no reason to stop.
+    """
+    selected = ("get", "deployments", "--all-namespaces", "--selector=serinus.dev/service", "-o", "json")
+    for deployment in json.loads(kubernetes.kubectl(*selected))["items"]:
+        place, name = deployment["metadata"]["namespace"], deployment["metadata"]["name"]
+        try:
+            kubernetes.kubectl("-n", place, "rollout", "restart", f"deployment/{name}")
+            kubernetes.kubectl("-n", place, "rollout", "status", f"deployment/{name}", "--timeout=90s", timeout=100)
+        except LocalError as error:
+            say(f"[yellow]![/] {place}/{name} still runs the older image: {error}")
 
 
 def _mounts() -> list[str]:
