@@ -6,11 +6,13 @@ path that anyone tries.
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+import os
+from typing import get_args
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 
-Outcome = Literal["ok", "client_error", "overload", "timeout", "engine_error", "client_disconnect"]
+from exchange import Answer, Outcome
 
 # The bounds of the GenAI conventions, with the limits that objectives are usually set at.
 _SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1, 1.28, 2, 2.56, 3, 5.12, 10.24, 20, 20.48, 40, 60, 81.92)
@@ -58,16 +60,23 @@ class Metrics:
         self.waiting = _waiting.labels(release)
         _build.labels(release, engine, model, revision).set(1)
 
-    def ended(
-        self, outcome: Outcome, seconds: float, prompt_tokens: int, answer_tokens: int, first_token: float | None
-    ) -> None:
-        """Count one request; `first_token` is seconds from the request on, None when none came."""
-        self._outcomes[outcome].inc()
-        self._prompt_tokens.inc(prompt_tokens)
-        self._answer_tokens.inc(answer_tokens)
-        if first_token is not None:
-            self._first_token.observe(first_token)
-        if outcome == "ok":
-            self._duration.observe(seconds)
-            if first_token is not None and answer_tokens > 1:
-                self._per_token.observe((seconds - first_token) / (answer_tokens - 1))
+    def ended(self, answer: Answer) -> None:
+        """Count one request."""
+        self._outcomes[answer.outcome or "engine_error"].inc()
+        self._prompt_tokens.inc(answer.prompt_tokens)
+        self._answer_tokens.inc(answer.tokens)
+        if answer.first_token is not None:
+            self._first_token.observe(answer.first_token - answer.started)
+        if answer.outcome == "ok":
+            self._duration.observe(answer.ended - answer.started)
+            if answer.first_token is not None and answer.tokens > 1:
+                self._per_token.observe((answer.ended - answer.first_token) / (answer.tokens - 1))
+
+
+def exposition() -> bytes:
+    """All series in Prometheus' text format."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return generate_latest(REGISTRY)
+    registry = CollectorRegistry()  # BentoML starts its workers with one file of values each
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return generate_latest(registry)

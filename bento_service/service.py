@@ -12,12 +12,16 @@ from typing import cast
 import bentoml
 from bentoml import Service
 
+from admission import Admission
 from answering import Answering
 from api.app import Healthz, build_app
+from api.desk import Desk
+from audit import AuditLog
 from engines import Engine, EngineError, create_engine
+from identity import Identity, KeyFileError
 from metrics import Metrics
-from release import ReleaseError, load_release
-from settings import SettingsError, read_settings
+from release import Release, ReleaseError, load_release
+from settings import Settings, SettingsError, read_settings
 
 log = logging.getLogger("serinus.chat")
 
@@ -25,23 +29,32 @@ log = logging.getLogger("serinus.chat")
 _SUPERVISOR = "SERINUS_SUPERVISOR_PID"
 os.environ.setdefault(_SUPERVISOR, str(os.getpid()))
 
+
+def _open_desk(release: Release, settings: Settings) -> Desk:
+    identity = Identity.read(settings.key_file)
+    metrics = Metrics(release.id, release.engine, release.model.id, release.model.revision)
+    options = release.engine_options()
+    admission = Admission(options.max_concurrency, options.max_queue, metrics.running, metrics.waiting)
+    observers = [metrics.ended, AuditLog(release, settings.audit_file).ended]
+    return Desk(release, settings, identity, Answering(release, admission, settings.deadline_seconds, observers))
+
+
 try:
     settings = read_settings()
-    release = load_release(settings.release_file)
-except (ReleaseError, SettingsError) as error:
+    desk = _open_desk(load_release(settings.release_file), settings)
+except (ReleaseError, SettingsError, KeyFileError, OSError) as error:
     sys.exit(f"The service can't start. {error}")
-
-app = build_app(release, settings)
 
 
 @bentoml.service(
     name="chat",
     workers=1,  # a second worker would be a second copy of the model
     traffic={"timeout": settings.deadline_seconds + 60},  # only a backstop: the service bounds answers itself
-    metrics={"enabled": True, "namespace": "bentoml_service"},
-    logging={"access": {"enabled": False}},  # the audit log is ours
+    # Its counters take a stream that broke for a success, and keep a series for every path that anyone tries.
+    metrics={"enabled": False},
+    logging={"access": {"enabled": False}},  # the audit log says more
 )
-@bentoml.asgi_app(app, path="/")
+@bentoml.asgi_app(build_app(desk), path="/")
 class ChatService:
     """Answers chats with the release's engine."""
 
@@ -64,13 +77,14 @@ class ChatService:
 
     async def __is_ready__(self) -> bool:
         """Ready when an answer would be fast, until the drain begins."""
-        return app.state.answering is not None and await self.__is_alive__() and not settings.drain_file.exists()
+        return desk.answering.engine is not None and await self.__is_alive__() and not settings.drain_file.exists()
 
     async def __is_alive__(self) -> bool:
         """Alive unless the engine is beyond help."""
         return self._engine is None or self._engine.alive()
 
     async def _load(self) -> None:
+        release = desk.release
         try:
             engine = await asyncio.to_thread(create_engine, release)
             self._engine = engine
@@ -79,12 +93,11 @@ class ChatService:
             log.critical("The engine %s of release %s can't start. %s", release.engine, release.id, error)
             _end_supervisor()
             return
-        metrics = Metrics(release.id, release.engine, release.model.id, release.model.revision)
-        app.state.answering = Answering(release, engine, metrics, settings.deadline_seconds)
+        desk.answering.engine = engine
         log.info("release %s is ready", release.id)
 
 
-cast("Service[ChatService]", ChatService).add_asgi_middleware(Healthz, state_of=app, model=release.model.id)
+cast("Service[ChatService]", ChatService).add_asgi_middleware(Healthz, desk=desk)
 
 
 def _end_supervisor() -> None:

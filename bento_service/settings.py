@@ -15,12 +15,17 @@ class SettingsError(Exception):
 @dataclass(frozen=True, slots=True)
 class Settings:
     """`deadline_seconds` bounds a whole answer, waiting and streaming included. A file at `drain_file` makes the
-    process unready while it finishes what it has."""
+    process unready while it finishes what it has. `key_file` holds the secret of all hashes; `audit_file` None is
+    standard output. `model_aliases` are names that clients may use whatever the release's model is called."""
 
     release_file: Path
     deadline_seconds: float
     body_bytes: int
     drain_file: Path
+    key_file: Path | None
+    audit_file: Path | None
+    model_aliases: tuple[str, ...]
+    canary_notice: str | None
 
 
 def read_settings(env: Mapping[str, str] = os.environ) -> Settings:
@@ -30,7 +35,16 @@ def read_settings(env: Mapping[str, str] = os.environ) -> Settings:
         deadline_seconds=_positive(env, "SERINUS_DEADLINE_SECONDS", 60),
         body_bytes=int(_positive(env, "SERINUS_BODY_BYTES", 1_000_000)),
         drain_file=Path(env.get("SERINUS_DRAIN_FILE", "/tmp/serinus-draining")),  # noqa: S108 - the pod's own emptyDir
+        key_file=_path(env, "SERINUS_KEY_FILE"),
+        audit_file=_path(env, "SERINUS_AUDIT_FILE"),
+        model_aliases=tuple(env.get("SERINUS_MODEL_ALIASES", "default").split()),
+        canary_notice=env.get("SERINUS_CANARY_NOTICE") or None,
     )
+
+
+def _path(env: Mapping[str, str], name: str) -> Path | None:
+    text = env.get(name)
+    return Path(text) if text else None
 
 
 def _positive(env: Mapping[str, str], name: str, default: float) -> float:

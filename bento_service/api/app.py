@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -12,11 +14,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from answering import Refusal
-from api.chat import chat
+from api.chat import Chat
+from api.desk import Desk
+from api.feedback import Feedback
+from api.openai import OpenAI
 from api.wire import error_response
-from release import Release
-from settings import Settings
+from exchange import Refusal
+from metrics import exposition
 
 log = logging.getLogger("serinus.chat")
 
@@ -44,26 +48,33 @@ class ReleaseHeader:
 class Healthz:
     """`GET /healthz` with the model's name; BentoML's own answer on that path is an empty line."""
 
-    def __init__(self, app: ASGIApp, state_of: Starlette, model: str) -> None:
+    def __init__(self, app: ASGIApp, desk: Desk) -> None:
         self._app = app
-        self._state_of = state_of
-        self._model = model
+        self._desk = desk
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the one path, pass everything else on."""
         if scope["type"] != "http" or scope["path"] != "/healthz":
             await self._app(scope, receive, send)
             return
-        loaded = self._state_of.state.answering is not None
-        body = {"status": "ok" if loaded else "loading", "model": self._model}
+        loaded = self._desk.answering.engine is not None
+        body = {"status": "ok" if loaded else "loading", "model": self._desk.release.model.id}
         await JSONResponse(body, 200 if loaded else 503)(scope, receive, send)
 
 
-def build_app(release: Release, settings: Settings) -> Starlette:
-    """The application; it answers 503 until `state.answering` is set."""
-    app = Starlette(
-        routes=[Route("/chat", chat, methods=["POST"])],
-        middleware=[Middleware(ReleaseHeader, release_id=release.id)],
+def build_app(desk: Desk) -> Starlette:
+    """The application; it answers 503 until the engine is warm."""
+    openai = OpenAI(desk)
+    return Starlette(
+        routes=[
+            Route("/chat", Chat(desk).post, methods=["POST"]),
+            Route("/v1/chat/completions", openai.completions, methods=["POST"]),
+            Route("/v1/models", openai.models, methods=["GET"]),
+            Route("/v1/models/{name:path}", openai.model, methods=["GET"]),
+            Route("/v1/feedback", Feedback(desk).post, methods=["POST"]),
+            Route("/metrics", _metrics, methods=["GET"]),
+        ],
+        middleware=[Middleware(ReleaseHeader, release_id=desk.release.id)],
         exception_handlers={
             Refusal: _refused,
             HTTPException: _http_error,
@@ -71,9 +82,11 @@ def build_app(release: Release, settings: Settings) -> Starlette:
             Exception: _unexpected,
         },
     )
-    app.state.settings = settings
-    app.state.answering = None
-    return app
+
+
+async def _metrics(_: Request) -> Response:
+    # Reading the values takes milliseconds, and answers in flight must not wait for it.
+    return Response(await asyncio.to_thread(exposition), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
 async def _refused(_: Request, error: Exception) -> Response:

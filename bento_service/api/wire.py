@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from answering import Refusal
+from exchange import Refusal
 
 # A body over the limit is read on and thrown away up to here: a client that is still writing would lose the answer.
 DISCARD_BYTES = 64_000_000
 BODY_SECONDS = 30
 
 Body = TypeVar("Body", bound=BaseModel)
-Result = TypeVar("Result")
 
 
 async def read_body(request: Request, limit: int) -> bytes:
@@ -40,13 +38,13 @@ async def read_body(request: Request, limit: int) -> bytes:
 
 
 def parse(model: type[Body], body: bytes) -> Body:
-    """Check the body. Raises `Refusal` 400 that names the field, the value and what is allowed."""
+    """Check the body. Raises `Refusal` 400 that names the field and what is allowed."""
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
         problem = error.errors(include_url=False, include_context=False)[0]
     if problem["type"] == "json_invalid":
-        raise Refusal(400, "invalid_json", f"The body is not JSON: {problem['msg']}.")
+        raise Refusal(400, "invalid_json", f"The body is not JSON in UTF-8: {problem['msg']}.")
     param = ".".join(str(part) for part in problem["loc"]) or None
     if problem["type"] == "missing":
         message = f"{param} is missing."
@@ -55,10 +53,10 @@ def parse(model: type[Body], body: bytes) -> Body:
     else:
         # The value itself stays out: it may be a whole prompt, and messages end up in logs.
         message = f"{param or 'The body'} is wrong: {problem['msg']}."
-    raise Refusal(400, "invalid_request", message, param)
+    raise Refusal(400, "invalid_request", message, param=param)
 
 
-def error_body(refusal: Refusal) -> dict[str, object]:
+def error_body(refusal: Refusal) -> dict[str, Any]:
     """The error object of the OpenAI API."""
     kind = "server_error" if refusal.status >= 500 else "invalid_request_error"
     if refusal.status == 429:
@@ -70,24 +68,3 @@ def error_response(refusal: Refusal) -> JSONResponse:
     """The refusal as a response, with Retry-After where it is known."""
     headers = {} if refusal.retry_after is None else {"Retry-After": str(refusal.retry_after)}
     return JSONResponse(error_body(refusal), refusal.status, headers)
-
-
-async def unless_disconnected(request: Request, work: Coroutine[None, None, Result]) -> Result:
-    """Run `work` to its end, or cancel it as soon as the client has gone. Raises `ClientDisconnect` then."""
-    working = asyncio.create_task(work)
-    gone = asyncio.create_task(_disconnected(request))
-    try:
-        await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise ClientDisconnect
-        return working.result()
-    finally:
-        gone.cancel()
-        if not working.done():
-            working.cancel()
-            await asyncio.wait({working})
-
-
-async def _disconnected(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
