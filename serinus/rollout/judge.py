@@ -54,6 +54,16 @@ class Objective:
         if not (self.tolerance >= 1.0 and 0.0 < self.floor <= self.limit <= 0.5):
             raise ValueError(f"{self}: allowed are tolerance >= 1 and 0 < floor <= limit <= 0.5")
 
+    @property
+    def over_floor(self) -> list[float]:
+        """The shares over the floor that the judge bets on."""
+        return [min(times * self.floor, _MOST_SHARE) for times in _OVER_THE_FLOOR]
+
+    @property
+    def below_limit(self) -> list[float]:
+        """The shares below the limit that the judge bets on."""
+        return [part * self.limit for part in _BELOW_THE_LIMIT]
+
 
 @dataclass(frozen=True, slots=True)
 class Charter:
@@ -165,11 +175,11 @@ def _heard(charter: Charter, objective: Objective, case: Case, arms: Arms, secon
     else:
         ratio = bounded_gains(arms.canary, objective.limit, len(WORSE))
         broken = bounded_gains(arms.canary, objective.limit, 1)
-    fresh = _stake(case.stakes) if case.restake else 0.0
+    fresh = stake(case.stakes) if case.restake else 0.0
     return Case(
         ratio=grown(case.ratio, fresh, ratio),
         broken=grown(case.broken, fresh, broken),
-        over_floor=grown(case.over_floor, fresh, share_gains(canary, objective.floor, _above(objective.floor))),
+        over_floor=grown(case.over_floor, fresh, share_gains(canary, objective.floor, objective.over_floor)),
         below_limit=case.below_limit + canary,
         counts=case.counts.plus(arms),
         dispersion=case.dispersion.after(arms.stable, seconds),
@@ -178,19 +188,14 @@ def _heard(charter: Charter, objective: Objective, case: Case, arms: Arms, secon
     )
 
 
-def _stake(before: int) -> float:
+def stake(before: int) -> float:
     """Return what is added after so many times before; all of it sums up to 1."""
     return 1.0 / ((before + 1) * (before + 2))
 
 
-def _above(floor: float) -> list[float]:
-    return [min(times * floor, _MOST_SHARE) for times in _OVER_THE_FLOOR]
-
-
 def _passing(objective: Objective, case: Case) -> Wealth:
-    alternatives = [part * objective.limit for part in _BELOW_THE_LIMIT]
-    gains = share_gains(case.below_limit, objective.limit, alternatives)
-    return grown((1.0,) * len(alternatives), 0.0, gains)
+    gains = share_gains(case.below_limit, objective.limit, objective.below_limit)
+    return grown((1.0,) * len(gains), 0.0, gains)
 
 
 def _against(trial: Trial) -> float:

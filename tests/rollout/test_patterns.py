@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serinus.rollout.buckets import ALONE, BUCKETS, label, lanes
@@ -97,6 +97,7 @@ def test_nobody_is_nobody_whatever_a_client_sends() -> None:
     assert taken(NOBODY) == set()
 
 
+@settings(max_examples=30)
 @given(tails, shares)
 def test_a_tail_takes_exactly_its_share_of_ids_in_either_case(tail: Tail, share: int) -> None:
     digits = "d" if tail.base == 10 else "x"
