@@ -45,12 +45,13 @@ class TrafficSplit(pulumi.ComponentResource):
         # Without a canary its Ingress is parked on the stable release. It is never deleted: its history in the API
         # server, who set which field, is what makes a cut hold.
         behind = args.canary or args.stable
+        # The weight is not among the inputs: the engine would note it down before the Ingress has it, and keep it even
+        # if the Ingress is refused. So one place of the state says what the weight was: the Ingress.
         inputs = {
             "service": args.service,
             "host": args.host,
             "stable": args.stable.service_name,
             "canary": behind.service_name,
-            "weight": args.weight,
         }
         super().__init__("serinus:components:TrafficSplit", args.service, inputs, opts)
         self._args = args
@@ -70,7 +71,7 @@ class TrafficSplit(pulumi.ComponentResource):
         stable_ingress = self._ingress(stable, after=[args.stable])
         # In a swap the stable Ingress must have moved before the canary's share ends.
         self._ingress(canary, after=[behind, stable_ingress])
-        self.register_outputs({"weight": args.weight})
+        self.register_outputs({})
 
     def _ingress(self, route: _Route, after: list[pulumi.Resource]) -> k8s.networking.v1.Ingress:
         service = self._args.service

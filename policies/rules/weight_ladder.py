@@ -36,8 +36,9 @@ def rule(read_states: States = states) -> ResourceValidationPolicy:
 
     def validate(args: ResourceValidationArgs, report_violation: ReportViolation) -> None:
         if _INGRESS.fullmatch(args.resource_type):
-            for sentence in _refusals(args, read_states):
-                report_violation(f"{args.name}: {sentence}", None)
+            refusal = _refusal(args, read_states)
+            if refusal:
+                report_violation(f"{args.name}: {refusal}", None)
 
     return ResourceValidationPolicy(
         name="weight-ladder",
@@ -60,28 +61,30 @@ def rule(read_states: States = states) -> ResourceValidationPolicy:
     )
 
 
-def _refusals(args: ResourceValidationArgs, read_states: States) -> list[str]:
+def _refusal(args: ResourceValidationArgs, read_states: States) -> str:
+    """Return why this Ingress is refused, or an empty text."""
     annotations = _annotations(args.props)
     total = annotations.get(WEIGHT_TOTAL)
     if total not in (None, "100"):
-        return [f"{WEIGHT_TOTAL} is {total!r}, but a weight is a percentage. Remove the annotation."]
+        return f"{WEIGHT_TOTAL} is {total!r}, but a weight is a percentage. Remove the annotation."
     try:
         new = _weight(annotations)
     except ValueError as error:
-        return [f"{error}. Set a weight from 0 to 100."]
+        return f"{error}. Set a weight from 0 to 100."
     if new == 0:
-        return []
+        return ""
     try:
         ladder = _ladder(args.get_config().get("ladder", LADDER))
     except ValueError as error:
-        return [f"the rule's configuration has a ladder that can't be used: {error}"]
+        return f"the rule's configuration has a ladder that can't be used: {error}"
     try:
         old = _seen_weight(read_states(args.urn), _backends(args.props))
     except (CheckpointError, ValueError) as error:
-        return [
+        return (
             f"the old weight is not known, so {new} may be a jump ({error}). Until it can be read, only 0 is allowed."
-        ]
-    return [str(violation) for violation in check_jump(ladder, old, new)]
+        )
+    violations = check_jump(ladder, old, new)
+    return " ".join([f"{one.sentence} ({one.code})." for one in violations] + [one.remedy for one in violations[:1]])
 
 
 def _seen_weight(held: list[Mapping[str, Any]], backends: set[object]) -> int | None:

@@ -29,6 +29,9 @@ with (here / "calls").open("a") as calls:
     calls.write(" ".join(sys.argv[1:]) + "\\n")
 if sys.argv[1:] != ["stack", "export", "--non-interactive", "--stack", "organization/serinus/test"]:
     sys.exit(f"the fake pulumi does not know {{sys.argv[1:]}}")
+if (here / "hangs").exists():
+    import threading
+    threading.Event().wait()
 if (here / "error").exists():
     sys.exit((here / "error").read_text())
 print((here / "checkpoint.json").read_text())
@@ -104,22 +107,21 @@ class Pack:
         return len(calls.read_text().splitlines()) if calls.exists() else 0
 
 
-@contextmanager
-def running_pack(
-    bin_: Path, held: Mapping[str, Any] | None, error: str | None = None, environ: Mapping[str, str] | None = None
-) -> Iterator[Pack]:
-    """Start the pack with a fake `pulumi` in `bin_` that prints `held`, or fails with `error`.
+def fake_pulumi(bin_: Path, held: Any, error: str | None = None, hangs: bool = False) -> None:
+    """Put a fake `pulumi` into `bin_` that prints `held`, fails with `error`, or never ends."""
+    program = bin_ / "pulumi"
+    program.write_text(_FAKE_PULUMI.format(python=sys.executable))
+    program.chmod(0o755)
+    (bin_ / "checkpoint.json").write_text(json.dumps(held))
+    if error is not None:
+        (bin_ / "error").write_text(error)
+    if hangs:
+        (bin_ / "hangs").touch()
 
-    With neither there is no `pulumi` at all. `environ` is added to the pack's environment.
-    """
-    bin_.mkdir()
-    if held is not None or error is not None:
-        program = bin_ / "pulumi"
-        program.write_text(_FAKE_PULUMI.format(python=sys.executable))
-        program.chmod(0o755)
-        (bin_ / "checkpoint.json").write_text(json.dumps(held))
-        if error is not None:
-            (bin_ / "error").write_text(error)
+
+@contextmanager
+def running_pack(bin_: Path, environ: Mapping[str, str] | None = None) -> Iterator[Pack]:
+    """Start the pack with `bin_` as its PATH and `environ` added to its environment."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith("PULUMI_")}
     process = subprocess.Popen(
         [sys.executable, "-u", "-m", "pulumi.policy", "127.0.0.1:0", str(ROOT / "policies")],
