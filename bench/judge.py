@@ -1,9 +1,10 @@
 """How often does the judge fail a healthy canary, how soon a bad one? By simulation, with the judge's own code.
 
-Each run is an hour of requests, a look every 15 seconds, after 15 minutes of the stable alone. A cell is a rate of
+Each run is an hour of requests, with a look every 15 seconds, after 15 minutes of the stable alone. A cell is a rate of
 requests, a weight and how both arms behave. In the healthy cells every failure is a false rollback. "max" is over
 cells. The last line is JSON: false_rollback_max, detect_1_to_10_min (median minutes at 20 requests/s and weight 5),
-cells, look_1000_services_cpu_s.
+broken_to_failed_s (median seconds at 10 requests/s and weight 20, after 10 healthy minutes), cells,
+look_1000_services_cpu_s.
 
 usage: python bench/judge.py [--runs N] [--seed N] [--jobs N]
 """
@@ -22,7 +23,6 @@ from random import Random
 from serinus.rollout.evidence import Arms, Look, Tally
 from serinus.rollout.judge import Charter, Objective, begin, judge, look
 
-LOOK_SECONDS = 15.0
 HOUR = 3600.0
 START = datetime(2026, 1, 1, tzinfo=UTC)
 CHARTER = Charter({"errors": Objective(), "slow": Objective(tolerance=1.0, floor=0.05, limit=0.1)})
@@ -47,6 +47,11 @@ def bursts(share: float) -> Shares:
 def outage(usual: float, failing: float) -> Shares:
     """Both arms fail from minute 25 to 35."""
     return lambda random, at: (failing, failing) if 1500 <= at < 2100 else (usual, usual)
+
+
+def breaking(at_seconds: float) -> Shares:
+    """Neither arm ever fails, until the canary fails every request."""
+    return lambda random, at: (float(at >= at_seconds), 0.0)
 
 
 def slower(times: float) -> Shares:
@@ -74,6 +79,8 @@ class Cell:
     errors: Shares = NEVER
     slow: Shares = USUALLY_SLOW
     history_seconds: float = 900.0
+    look_seconds: float = 15.0
+    breaks_at: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -112,6 +119,10 @@ def cells() -> list[Cell]:
         for share in (0.02, 0.05, 0.1, 0.3, 1.0):
             found.append(Cell(f"errors 1 % → {share:.0%}", rate, weight, False, steady(share, 0.01)))
         found.append(Cell("P95 times 2", rate, weight, False, slow=slower(2.0)))
+    for breaks_at in (0.0, 600.0):
+        name = f"all answers fail after {breaks_at / 60:.0f} min of none, looks of 1 s"
+        errors = breaking(breaks_at)
+        found.append(Cell(name, 10, 0.2, False, errors, NEVER, look_seconds=1.0, breaks_at=breaks_at))
     return found
 
 
@@ -144,20 +155,20 @@ def binomial(random: Random, tries: int, share: float) -> int:
 
 
 def run(cell: Cell, random: Random) -> float | None:
-    """Simulate one hour; return the minutes until the judge failed the canary, or None."""
+    """Simulate one hour; return the minutes until the judge failed the canary (from its break on), or None."""
     trial = begin(CHARTER, START)
     at = -cell.history_seconds
     while at < HOUR:
         weight = cell.weight if at >= 0 else 0.0
         arms = {}
-        totals = [poisson(random, cell.rate * LOOK_SECONDS * part) for part in (weight, 1 - weight)]
+        totals = [poisson(random, cell.rate * cell.look_seconds * part) for part in (weight, 1 - weight)]
         for name, shares in (("errors", cell.errors), ("slow", cell.slow)):
             drawn = zip(totals, shares(random, at), strict=True)
             arms[name] = Arms(*(Tally(total, binomial(random, total, share)) for total, share in drawn))
-        at += LOOK_SECONDS
-        trial = look(CHARTER, trial, Look(LOOK_SECONDS, arms), START + timedelta(seconds=at))
+        at += cell.look_seconds
+        trial = look(CHARTER, trial, Look(cell.look_seconds, arms), START + timedelta(seconds=at))
         if trial.failed:
-            return at / 60
+            return (at - cell.breaks_at) / 60
     return None
 
 
@@ -175,7 +186,7 @@ def look_cpu_seconds(services: int) -> float:
     trials = [begin(CHARTER, START)] * services
     for _ in range(2):  # the second look has all the state that a look can have
         started = time.process_time()
-        trials = [look(CHARTER, trial, Look(LOOK_SECONDS, arms), START) for trial in trials]
+        trials = [look(CHARTER, trial, Look(15.0, arms), START) for trial in trials]
         for trial in trials:
             judge(CHARTER, trial, START)
     return time.process_time() - started
@@ -189,14 +200,13 @@ def main() -> None:
     options.add_argument("--jobs", type=int, default=1, help="processes")
     chosen = options.parse_args()
     cpu = look_cpu_seconds(1000)
-    worst, detected = 0.0, math.inf
+    worst, found = 0.0, {}
     tasks = [(place, chosen.runs, chosen.seed) for place in range(len(cells()))]
     with ProcessPoolExecutor(chosen.jobs) as pool:
         for cell, result in zip(cells(), pool.map(outcome, tasks), strict=True):
             if cell.healthy:
                 worst = max(worst, result.failed)
-            elif (cell.name, cell.rate, cell.weight) == ("errors 1 % → 10%", 20, 0.05):
-                detected = result.median_minutes
+            found[cell.name, cell.rate] = result.median_minutes
             print(
                 f"{cell.rate:>3} requests/s, weight {cell.weight:>4.0%}, {cell.name}:"
                 f" failed {result.failed:.1%} of {result.runs}, median {result.median_minutes:.2f} min",
@@ -204,7 +214,8 @@ def main() -> None:
             )
     summary = {
         "false_rollback_max": round(worst, 4),
-        "detect_1_to_10_min": detected,
+        "detect_1_to_10_min": found["errors 1 % → 10%", 20],
+        "broken_to_failed_s": round(60 * found["all answers fail after 10 min of none, looks of 1 s", 10], 1),
         "cells": len(tasks),
         "look_1000_services_cpu_s": round(cpu, 3),
     }

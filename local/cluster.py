@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import shutil
+import socket
 import ssl
 import subprocess
 import sys
@@ -144,7 +145,7 @@ def _all_healthy(daemons: list[Daemon], net: Network) -> bool:
 def _probe(daemon: Daemon, net: Network) -> Callable[[], bool]:
     """How to see that `daemon` does its work; where nothing can be asked, that it runs."""
     probes: dict[str, Callable[[], bool]] = {
-        "containerd": lambda: kubernetes.CONTAINERD_SOCKET.is_socket(),
+        "containerd": lambda: _accepts(kubernetes.CONTAINERD_SOCKET),
         "apiserver": lambda: _answers(f"{net.api}/readyz", kubernetes.token("admin")),
         "kubelet": _node_ready,
         "gateway": lambda: _answers(f"{net.gateway_metrics.removesuffix('/metrics')}/ping"),
@@ -158,6 +159,16 @@ def _node_ready() -> bool:
     except LocalError:
         return False
     return any(c["type"] == "Ready" and c["status"] == "True" for c in node["status"].get("conditions", []))
+
+
+def _accepts(path: Path) -> bool:
+    """Whether a program listens at this unix socket; the file alone may be left over from a killed one."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        try:
+            connection.connect(str(path))
+        except OSError:
+            return False
+    return True
 
 
 def _answers(url: str, token: str = "") -> bool:

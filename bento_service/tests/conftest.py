@@ -178,3 +178,10 @@ def client(echo: Server) -> Iterator[httpx.Client]:
     """A client of the shared echo service."""
     with echo.client as client:
         yield client
+
+
+@pytest.fixture
+def breaking(tmp_path: Path) -> Iterator[Server]:
+    """An echo service whose every answer breaks after two tokens."""
+    with serving(tmp_path, document(options={"fail_ratio": 1.0, "fail_after_tokens": 2})) as it:
+        yield it

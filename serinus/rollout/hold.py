@@ -61,11 +61,6 @@ class Waived(NamedTuple):
     waived: list[Violation]
 
 
-def latch(held: Hold | None, new: Hold) -> Hold:
-    """Return the hold that stands: the first one stays, since its reason and time are what happened."""
-    return held or new
-
-
 def waive(violations: Iterable[Violation], override: Override | None, now: datetime) -> Waived:
     """Put aside the violations that an override may put aside.
 

@@ -49,11 +49,11 @@ class Prompt(_Part):
 class Sampling(_Part):
     """How tokens are drawn. A temperature of 0 means greedy decoding."""
 
-    max_tokens: int = Field(default=16, ge=1, le=32768, description="an integer from 1 to 32768")
+    max_tokens: int = Field(default=16, ge=1, le=131072, description="an integer from 1 to 131072")
     temperature: float = Field(default=0.0, ge=0, le=2, description="a number from 0 to 2")
     top_p: float = Field(default=1.0, gt=0, le=1, description="a number above 0, at most 1")
-    repetition_penalty: float = Field(default=1.0, gt=0, le=10, description="a number above 0, at most 10")
-    seed: int = Field(default=0, ge=0, lt=2**32, description="an integer from 0 to 4294967295")
+    repetition_penalty: float = Field(default=1.0, gt=0, le=2, description="a number above 0, at most 2")
+    seed: int = Field(default=0, ge=0, lt=2**31, description="an integer from 0 to 2147483647")
 
 
 class Resources(_Part):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serinus.rollout.hold import Hold, Override, latch, waive
+from serinus.rollout.hold import Override, waive
 from serinus.rollout.ladder import Ladder
 from serinus.rollout.rules import CAP_RULES, LADDER_RULES, STATUS_RULES, WAIVABLE
 from serinus.rollout.status import Status, read_status
@@ -248,9 +248,3 @@ def test_an_override_without_reason_name_or_end_is_refused(missing: dict[str, st
     assert Override.model_validate(document).by == "ada"
     with pytest.raises(ValueError, match=next(iter(missing))):
         Override.model_validate({**document, **missing})
-
-
-def test_the_first_hold_stays() -> None:
-    first, second = Hold.model_validate(HOLD), Hold.model_validate({**HOLD, "reason": "later"})
-    assert latch(None, first) is first
-    assert latch(first, second) is first
