@@ -4,18 +4,11 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
-from pulumi_policy import (
-    EnforcementLevel,
-    PolicyConfigSchema,
-    ReportViolation,
-    ResourceValidationArgs,
-    ResourceValidationPolicy,
-    Severity,
-)
+from pulumi_policy import ResourceValidationArgs, ResourceValidationPolicy, Severity
 from pydantic import ValidationError
 
 from policies.checkpoint import CheckpointError, states
-from policies.unknown import refuse_unknown
+from policies.rule import rule
 from serinus.rollout.ladder import Ladder, check_jump
 
 CANARY = "nginx.ingress.kubernetes.io/canary"
@@ -31,33 +24,27 @@ _OFF = {"false", "f", "0", ""}
 States = Callable[[str], list[Mapping[str, Any]]]
 
 
-def rule(read_states: States = states) -> ResourceValidationPolicy:
+def build(read_states: States = states) -> ResourceValidationPolicy:
     """Build the rule; `read_states` gives what the checkpoint holds for a URN."""
 
-    def validate(args: ResourceValidationArgs, report_violation: ReportViolation) -> None:
-        if _INGRESS.fullmatch(args.resource_type):
-            refusal = _refusal(args, read_states)
-            if refusal:
-                report_violation(f"{args.name}: {refusal}", None)
+    def refusals(args: ResourceValidationArgs) -> list[str]:
+        refusal = _refusal(args, read_states) if _INGRESS.fullmatch(args.resource_type) else ""
+        return [refusal] if refusal else []
 
-    return ResourceValidationPolicy(
-        name="weight-ladder",
-        description="The canary's weight rises one rung of the ladder at a time. A decrease is always allowed.",
-        validate=refuse_unknown(validate),
-        enforcement_level=EnforcementLevel.MANDATORY,
-        config_schema=PolicyConfigSchema(
-            properties={
-                "ladder": {
-                    "type": "array",
-                    "items": {"type": "integer", "minimum": 1, "maximum": 100},
-                    "minItems": 1,
-                    "default": list(LADDER),
-                }
-            }
-        ),
+    return rule(
+        "weight-ladder",
+        "The canary's weight rises one rung of the ladder at a time. A decrease is always allowed.",
+        refusals,
         severity=Severity.CRITICAL,
-        remediation_steps="Set serinus:weight to the next rung of the ladder, or to anything up to the old weight.",
-        url="docs/policies.md#weight-ladder",
+        remedy="Set serinus:weight to the next rung of the ladder, or to anything up to the old weight.",
+        config={
+            "ladder": {
+                "type": "array",
+                "items": {"type": "integer", "minimum": 1, "maximum": 100},
+                "minItems": 1,
+                "default": list(LADDER),
+            }
+        },
     )
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pulumi_policy.proxy import UNKNOWN_OBJECT_VALUE, UNKNOWN_STRING_VALUE
 
 from policies.checkpoint import CheckpointError
-from policies.rules import weight_ladder
+from policies.rules.weight_ladder import LADDER, build
 from tests.policies.direct import refusals
 from tests.policies.pack import INGRESS, URN, ingress, state
 
@@ -24,7 +24,7 @@ def ask(
         return list(held)
 
     config = {} if ladder is None else {"ladder": ladder}
-    return refusals(weight_ladder.rule(read), type_, props, URN, config)
+    return refusals(build(read), type_, props, URN, config)
 
 
 AT_5 = state(ingress("5"))
@@ -43,7 +43,7 @@ def test_the_next_rung_and_every_decrease_are_allowed(weight: str) -> None:
 
 @given(old=st.integers(0, 100), new=st.integers(0, 100))
 def test_a_rise_is_allowed_exactly_to_the_next_rung(old: int, new: int) -> None:
-    rungs = [rung for rung in weight_ladder.LADDER if rung > old]
+    rungs = [rung for rung in LADDER if rung > old]
     allowed = new <= old or new == rungs[0]
     assert (ask(ingress(str(new)), state(ingress(str(old)))) == []) == allowed
 
@@ -132,10 +132,10 @@ def test_an_unreadable_checkpoint_lets_only_zero_pass(weight: str) -> None:
     def fail(urn: str) -> list[Mapping[str, Any]]:
         raise CheckpointError("the backend is away")
 
-    (message,) = refusals(weight_ladder.rule(fail), INGRESS, ingress(weight), URN)
+    (message,) = refusals(build(fail), INGRESS, ingress(weight), URN)
     assert "the backend is away" in message
     assert "only 0 is allowed" in message
-    assert refusals(weight_ladder.rule(fail), INGRESS, ingress("0"), URN) == []
+    assert refusals(build(fail), INGRESS, ingress("0"), URN) == []
 
 
 def test_an_old_weight_that_is_no_weight_lets_only_zero_pass() -> None:
