@@ -48,7 +48,11 @@ class LanguageHost(LanguageServer):
             runpy.run_path(str(program), run_name="__main__")
 
         self.program = run
-        return super().Run(request, context)  # type: ignore[no-untyped-call]  # the SDK's method has no annotations
+        result = super().Run(request, context)  # type: ignore[no-untyped-call]  # the SDK's method has no annotations
+        if result.error:
+            # The SDK has told the user already; as an error of the response the engine would tell it once more.
+            return language_pb2.RunResponse(bail=True)
+        return result
 
     def RunPlugin(self, request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
         """Run a policy pack as a process of its own; stream its output; end it with the call."""

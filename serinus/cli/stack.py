@@ -5,6 +5,7 @@ The program is run, not an API of it: what the demo and the tests do can be type
 
 import json
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Mapping
@@ -69,22 +70,29 @@ class Stack:
         return found
 
     def pulumi(self, *words: str, timeout: float = 120.0) -> Result:
-        """Run one command of the engine. What it prints is appended to the log."""
-        command = ["pulumi", "--non-interactive", "--color", "never", *words]
+        """Run one command of the engine to its end, or interrupt it after `timeout` seconds. It is logged."""
         started = time.monotonic()
-        done = subprocess.run(
-            command,
+        with self.start(*words) as process:
+            try:
+                output, _ = process.communicate(timeout=timeout)
+            except subprocess.TimeoutExpired:
+                # The engine takes one interrupt as the wish to end cleanly: state written, lock given back.
+                process.send_signal(signal.SIGINT)
+                output, _ = process.communicate()
+        result = Result(process.returncode, output, time.monotonic() - started)
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("a") as log:
+            log.write(f"$ pulumi {' '.join(words)}\n{result.output}[exit {result.code}, {result.seconds:.1f} s]\n\n")
+        return result
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """Start one command of the engine; its output, errors included, is to be read from the process."""
+        return subprocess.Popen(
+            ["pulumi", "--non-interactive", "--color", "never", *words],
             cwd=self.folder,
             env=self._environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=timeout,
-            check=False,
         )
-        result = Result(done.returncode, done.stdout, time.monotonic() - started)
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("a") as log:
-            log.write(f"$ {' '.join(command)}\n{result.output}[exit {result.code}, {result.seconds:.1f} s]\n\n")
-        return result

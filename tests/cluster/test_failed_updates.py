@@ -1,13 +1,11 @@
 """Updates that go wrong: they end in time, say why, leave the weight alone, and the next one works."""
 
-import os
 import signal
-import subprocess
-import time
 
 import pytest
 import yaml
 
+from local import processes
 from local.places import ROOT
 from tests.cluster.conftest import Project
 
@@ -58,22 +56,11 @@ def test_a_killed_up_is_told_and_another_one_finishes_the_work(project: Project)
 
 
 def _start_and_kill(project: Project) -> None:
-    """Kill an `up` with its helpers as soon as it has begun to create the canary."""
-    process = subprocess.Popen(
-        ["pulumi", "up", "--yes", "--skip-preview", "--non-interactive", "--stack", project.name],
-        cwd=project.folder,
-        env={**os.environ, **project.stack._environment},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-        text=True,
-    )
-    assert process.stdout is not None
-    deadline = time.monotonic() + 60
-    for line in process.stdout:
-        if ("Deployment" in line and "chat-echo-v2" in line and "creating" in line) or time.monotonic() > deadline:
-            break
-    os.killpg(process.pid, signal.SIGKILL)
-    process.stdout.close()
-    assert process.wait() == -signal.SIGKILL
+    """Kill an `up` and all its helpers as soon as it has begun to create the canary."""
+    with project.stack.start("up", "--yes", "--skip-preview", "--stack", project.name) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "Deployment" in line and "chat-echo-v2" in line and "creating" in line:
+                break
+        processes.kill_tree([process.pid])
+    assert process.returncode == -signal.SIGKILL
