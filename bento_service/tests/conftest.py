@@ -180,8 +180,9 @@ def client(echo: Server) -> Iterator[httpx.Client]:
         yield client
 
 
-@pytest.fixture
-def breaking(tmp_path: Path) -> Iterator[Server]:
-    """An echo service whose every answer breaks after two tokens."""
-    with serving(tmp_path, document(options={"fail_ratio": 1.0, "fail_after_tokens": 2})) as it:
+@pytest.fixture(scope="session")
+def breaking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """An echo service of which every second answer breaks after two tokens."""
+    options = {"fail_ratio": 0.5, "fail_after_tokens": 2}
+    with serving(tmp_path_factory.mktemp("breaking"), document(options=options)) as it:
         yield it
