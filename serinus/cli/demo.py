@@ -63,7 +63,7 @@ def command(
     with lock.held("serinus demo"):
         if not gateway_url:
             gateway_url = cluster.up().gateway
-        driven = Stack(places.ROOT, stack, engine.environment(), places.ROOT / "policies", LOG)
+        driven = Stack(places.ROOT, stack, engine.environment(), stack, LOG)
         _run(driven, gateway_url, users, started)
 
 
@@ -185,7 +185,9 @@ def _farewell(url: str, host: str, namespace: str) -> None:
     say('  eval "$(.venv/bin/serinus cluster env)"')
     say(f"  kubectl -n {namespace} get deployments,pods,ingresses")
     say("Move the weight yourself:")
-    say("  pulumi config set serinus:weight 0 && pulumi up --policy-pack policies")
+    say(
+        "  pulumi config set serinus:weight 0 && pulumi up --policy-pack policies --policy-pack-config policies/dev.json"
+    )
     say("Stop it: make down")
 
 

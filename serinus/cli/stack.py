@@ -31,16 +31,24 @@ class Result:
 
 
 class Stack:
-    """One stack of the project in `folder`. `environment` is added to the process's own for each command."""
+    """One stack of the project in `folder`, driven with the project's policy pack.
 
-    def __init__(
-        self, folder: Path, name: str, environment: Mapping[str, str], policies: Path | None, log: Path
-    ) -> None:
+    `environment` is added to the process's own for each command. `policies` names the pack's configuration in the
+    project's policies/: "dev" is dev.json. Without such a file the pack's own defaults hold, which are the strict ones.
+    """
+
+    def __init__(self, folder: Path, name: str, environment: Mapping[str, str], policies: str, log: Path) -> None:
         self.folder = folder
         self.name = name
         self.log = log
         self._environment = {**os.environ, **environment}
-        self._policies = ["--policy-pack", str(policies)] if policies else []
+        pack = folder / "policies"
+        config = pack / f"{policies}.json"
+        self._policies = [
+            "--policy-pack",
+            str(pack),
+            *(["--policy-pack-config", str(config)] if config.exists() else []),
+        ]
 
     def select(self) -> Result:
         """Make the stack the current one of the project; create it where it does not exist."""

@@ -46,7 +46,7 @@ class Project:
         (folder / "releases").mkdir()
         for release in (ROOT / "releases").glob("*.yaml"):
             (folder / "releases" / release.name).write_text(release.read_text())
-        self.stack = Stack(folder, name, engine.environment(), folder / "policies", folder / "pulumi.log")
+        self.stack = Stack(folder, name, engine.environment(), "dev", folder / "pulumi.log")
 
     def write_settings(self, **changes: object) -> None:
         """Write the stack's file: the dev stack's settings, this project's names, `changes`; None drops a key."""
