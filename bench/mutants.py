@@ -136,7 +136,13 @@ def killed(mutant: Mutant | None) -> bool:
         os.dup2(quiet, 2)
         if mutant:
             sys.meta_path.insert(0, Broken(mutant))
-        os._exit(int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "--assert=plain", *TESTS])))
+        os._exit(
+            int(
+                pytest.main(
+                    ["-x", "-q", "-p", "no:cacheprovider", "--assert=plain", "--hypothesis-profile=mutants", *TESTS]
+                )
+            )
+        )
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if code not in TESTS_RAN:
         raise RuntimeError(f"pytest ended with {code} on {mutant}")
@@ -147,7 +153,6 @@ def main() -> None:
     """Try every mutant; survivors are named."""
     os.chdir(ROOT)
     settings.register_profile("mutants", max_examples=40, derandomize=True, database=None, deadline=None)
-    settings.load_profile("mutants")
     if killed(None):
         sys.exit("the tests fail without any mutant: run pytest tests/rollout first")
     mutants = [mutant for module in MODULES for mutant in mutants_of(module)]

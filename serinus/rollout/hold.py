@@ -5,29 +5,13 @@ Each names who, and each is bound: a hold until it is resumed, an approval to on
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Annotated, Any, NamedTuple
+from typing import NamedTuple
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
+from serinus.rollout.record import Moment, Record, Words
 from serinus.rollout.rules import WAIVABLE
 from serinus.rollout.violation import Violation
-
-# Documents come from YAML and JSON: a moment is a text there, and a sequence a list.
-Moment = Annotated[AwareDatetime, Field(strict=False)]
-Words = Annotated[str, Field(pattern=r"\S")]
-
-
-class Record(BaseModel):
-    """A frozen part of a Kubernetes object: lowerCamelCase there, snake_case here."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, alias_generator=to_camel, populate_by_name=True
-    )
-
-    def document(self) -> dict[str, Any]:
-        """Return the JSON form that Kubernetes stores."""
-        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
 class Hold(Record):

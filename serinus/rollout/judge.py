@@ -35,6 +35,8 @@ from serinus.rollout.wealth import (
 _OVER_THE_FLOOR = (1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 40.0)
 _BELOW_THE_LIMIT = (0.02, 0.1, 0.2, 0.4, 0.6)
 _MOST_SHARE = 0.95
+# A canary with this part of the evidence that fails it against it does not go on either.
+_SUSPECT = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +162,8 @@ def judge(charter: Charter, trial: Trial, now: datetime) -> Judgement:
         if mean(_passing(charter.objectives[name], case)) < 1.0 / charter.alpha
     }
     told = "; ".join(_told(name, case) for name, case in (open_cases or trial.cases).items())
+    if against >= _SUSPECT / charter.alpha:
+        return Judgement(Verdict.INSUFFICIENT, f"suspected to be worse than the stable: {told}", against)
     if open_cases:
         return Judgement(Verdict.INSUFFICIENT, f"not shown to be below the limit: {told}", against)
     return Judgement(Verdict.PASS, told, against)

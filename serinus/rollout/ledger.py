@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field
 
 from serinus.rollout.canonical import digest
-from serinus.rollout.hold import Moment, Record, Words
+from serinus.rollout.record import Moment, Record, Words
 from serinus.rollout.status import Percent
 from serinus.rollout.verdict import Verdict
 

@@ -6,7 +6,8 @@ from typing import Annotated, Self
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from serinus.rollout.complaints import complaints
-from serinus.rollout.hold import Approval, Hold, Moment, Record
+from serinus.rollout.hold import Approval, Hold
+from serinus.rollout.record import Moment, Record
 from serinus.rollout.verdict import Verdict
 from serinus.rollout.violation import Violation
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 
 import pytest
+from pydantic import TypeAdapter
 
 from serinus.rollout.evidence import Arms, Look, Tally
 from serinus.rollout.judge import Charter, Objective, Trial, begin, begin_step, judge, look
@@ -58,6 +59,24 @@ def test_a_healthy_canary_passes_after_about_a_hundred_requests() -> None:
 def test_a_canary_at_the_limit_does_not_pass() -> None:
     at_the_limit = [arms((20, 1), (80, 4))] * 100
     assert judged(watched(), at_the_limit)[1] is Verdict.INSUFFICIENT
+
+
+def test_a_canary_below_the_limit_that_looks_worse_than_the_stable_does_not_pass() -> None:
+    trial, suspected = watched(), False
+    for second in range(3000):
+        trial = look(ONE, trial, arms((2, second % 14 == 0), (8, second % 25 == 0)), at(second))
+        found = judge(ONE, trial, at(second))
+        if found.because.startswith("suspected"):
+            assert found.verdict is Verdict.INSUFFICIENT
+            assert 10 <= found.against < 100
+            suspected = True
+    assert suspected
+
+
+def test_a_trial_survives_being_stored() -> None:
+    trial, _ = judged(watched(TWO), [arms((2, 2), (8, 0))] * 5, TWO)
+    stored = TypeAdapter(Trial)
+    assert stored.validate_json(stored.dump_json(trial)) == trial
 
 
 def test_a_new_step_needs_its_own_evidence() -> None:
