@@ -185,9 +185,8 @@ def _farewell(url: str, host: str, namespace: str) -> None:
     say('  eval "$(.venv/bin/serinus cluster env)"')
     say(f"  kubectl -n {namespace} get deployments,pods,ingresses")
     say("Move the weight yourself:")
-    say(
-        "  pulumi config set serinus:weight 0 && pulumi up --policy-pack policies --policy-pack-config policies/dev.json"
-    )
+    say("  pulumi config set serinus:weight 0 --stack dev")
+    say("  pulumi up --stack dev --policy-pack policies --policy-pack-config policies/dev.json")
     say("Stop it: make down")
 
 
