@@ -181,6 +181,8 @@ def _pod(args: ModelServiceArgs, document_name: str) -> k8s.core.v1.PodSpecArgsD
                     {"name": "SERINUS_RELEASE_FILE", "value": f"{_RELEASE_DIR}/{_RELEASE_FILE}"},
                     {"name": "HOME", "value": _HOME},
                     {"name": "BENTOML_HOME", "value": f"{_HOME}/bentoml"},
+                    # BentoML reports its use to its makers unless told not to.
+                    {"name": "BENTOML_DO_NOT_TRACK", "value": "True"},
                 ],
                 "resources": {
                     "requests": {"cpu": release.resources.cpu, "memory": release.resources.memory},

@@ -171,6 +171,7 @@ def test_the_pod_reads_the_releases_document(program: Program) -> None:
     (container,) = pod["containers"]
     environment = {one["name"]: one["value"] for one in container["env"]}
     assert environment["SERINUS_RELEASE_FILE"] == "/etc/serinus/release.json"
+    assert environment["BENTOML_DO_NOT_TRACK"] == "True", "a pod that sees prompts reports to nobody"
     volumes = {one["name"]: one for one in pod["volumes"]}
     (mount,) = [one for one in container["volumeMounts"] if one["mountPath"] == "/etc/serinus"]
     assert volumes[mount["name"]]["configMap"]["name"] == f"chat-{release.id}"
