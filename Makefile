@@ -41,7 +41,7 @@ check: install ## style, types and who may import whom
 	@$(RUN)/ruff check
 	@$(RUN)/ruff format --check --quiet
 	@$(RUN)/mypy
-	@$(RUN)/lint-imports --no-timing
+	@$(RUN)/lint-imports --no-logo
 
 test-service: $(SERVICE)/.installed ## the model service's own checks and tests
 	@$(RUN)/serinus cluster prepare

@@ -57,6 +57,8 @@ def environment() -> dict[str, str]:
         "PULUMI_BACKEND_URL": f"file://{_STATE_STORE}",
         "PULUMI_CONFIG_PASSPHRASE": _PASSPHRASE,
         "PULUMI_SKIP_UPDATE_CHECK": "true",
+        # Where this is set, every command would compile the program and the policy pack again: two seconds.
+        "PYTHONDONTWRITEBYTECODE": "",
     }
     if not official():
         # A machine that had to build its engine can't download plugins either; say so at once.
