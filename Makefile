@@ -6,6 +6,7 @@
 VENV := .venv
 RUN := $(VENV)/bin
 SERVICE := build/service
+PYTHON := ../$(SERVICE)/bin/python
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -44,8 +45,8 @@ check: install ## style, types and who may import whom
 	@$(RUN)/lint-imports --no-logo
 
 test-service: $(SERVICE)/.installed ## the model service's own checks and tests
-	@$(RUN)/serinus cluster prepare
-	@cd bento_service && ../$(SERVICE)/bin/python -m ruff check && ../$(SERVICE)/bin/python -m mypy && ../$(SERVICE)/bin/python -m pytest
+	@cd bento_service && $(PYTHON) -m ruff check && $(PYTHON) -m ruff format --check --quiet && $(PYTHON) -m mypy
+	@weights=$$($(RUN)/serinus cluster weights) && cd bento_service && SERINUS_WEIGHTS=$$weights $(PYTHON) -m pytest
 
 format: install ## lay the code out as `check` wants it
 	@$(RUN)/ruff format && $(RUN)/ruff check --fix

@@ -78,6 +78,14 @@ def install() -> Path:
         return programs.result()
 
 
+def weights() -> Path:
+    """The directory of the demo's model, made first where it is missing."""
+    _require_root()
+    _require_space()
+    debian.tools()
+    return serving.models(_uv()) / serving.MODEL
+
+
 def down() -> bool:
     """Stop everything and delete the cluster's state; the cache of built things stays. False: there was nothing."""
     _require_root()

@@ -10,7 +10,10 @@ from rich.console import Console
 
 HEARTBEAT_SECONDS = 30.0
 
-console = Console(stderr=False, highlight=False, soft_wrap=True)
+console = Console(highlight=False, soft_wrap=True)
+"""For results, on standard output."""
+_progress = Console(stderr=True, highlight=False, soft_wrap=True)
+"""For what is being done meanwhile: a script that reads a result must not read this."""
 
 
 def duration(seconds: float) -> str:
@@ -34,13 +37,13 @@ def step(title: str, hint: str = "") -> Iterator[None]:
 
     Steps may run side by side in threads, so every line names its step.
     """
-    say(f"[cyan]▸[/] {title}" + (f" [dim]({hint})[/]" if hint else ""))
+    _progress.print(f"[cyan]▸[/] {title}" + (f" [dim]({hint})[/]" if hint else ""))
     started = time.monotonic()
     ended = threading.Event()
 
     def beat() -> None:
         while not ended.wait(HEARTBEAT_SECONDS):
-            say(f"[dim]… {title}: {duration(time.monotonic() - started)}[/]")
+            _progress.print(f"[dim]… {title}: {duration(time.monotonic() - started)}[/]")
 
     heart = threading.Thread(target=beat, daemon=True)
     heart.start()
@@ -49,8 +52,8 @@ def step(title: str, hint: str = "") -> Iterator[None]:
     except BaseException:
         ended.set()
         heart.join()
-        say(f"[red]✗[/] {title} failed after {duration(time.monotonic() - started)}")
+        _progress.print(f"[red]✗[/] {title} failed after {duration(time.monotonic() - started)}")
         raise
     ended.set()
     heart.join()
-    say(f"[green]✓[/] {title} [dim]{duration(time.monotonic() - started)}[/]")
+    _progress.print(f"[green]✓[/] {title} [dim]{duration(time.monotonic() - started)}[/]")

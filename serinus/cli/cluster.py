@@ -57,6 +57,12 @@ def status(as_json: AsJson = False) -> None:
 
 
 @app.command()
+def weights() -> None:
+    """Print the directory of the demo's model; make it first where it is missing. For the model service's own tests."""
+    print(cluster.weights())
+
+
+@app.command()
 def env() -> None:
     """Print what a shell needs to run `pulumi` and `kubectl` here: eval "$(serinus cluster env)"."""
     print("\n".join(engine.shell_lines()))
