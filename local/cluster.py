@@ -48,7 +48,7 @@ def up() -> Network:
     Raises LocalError when this machine can't run it, or when a part of it does not start.
     """
     net = chosen_network()
-    _require_root()
+    require_root()
     _require_space()
     programs = install()
     daemons = [*kubernetes.daemons(net, programs), gateway.daemon(net)]
@@ -80,7 +80,7 @@ def install() -> Path:
 
 def weights() -> Path:
     """The directory of the demo's model, made first where it is missing."""
-    _require_root()
+    require_root()
     _require_space()
     debian.tools()
     return serving.models(_uv()) / serving.MODEL
@@ -88,7 +88,7 @@ def weights() -> Path:
 
 def down() -> bool:
     """Stop everything and delete the cluster's state; the cache of built things stays. False: there was nothing."""
-    _require_root()
+    require_root()
     found = STATE.exists() or network.exists()
     clear()
     network.remove()
@@ -233,7 +233,8 @@ def _mounts() -> list[str]:
     return sorted((p for p in points if p.startswith(f"{STATE}/")), key=len, reverse=True)
 
 
-def _require_root() -> None:
+def require_root() -> None:
+    """Raise LocalError, with the way out, where the local cluster can't be run by this user."""
     if os.geteuid() != 0:
         raise LocalError(
             "the built-in cluster needs root: it makes a network namespace, mounts and control groups",

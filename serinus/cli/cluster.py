@@ -20,6 +20,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")
 @app.command()
 def up() -> None:
     """Bring the local cluster up. The first time this builds and downloads what it needs; later it takes seconds."""
+    cluster.require_root()
     with lock.held("serinus cluster up"):
         net = cluster.up()
     say(f"The local cluster is up. Gateway: {net.gateway}")
@@ -29,6 +30,7 @@ def up() -> None:
 @app.command()
 def down() -> None:
     """Stop the local cluster and delete its state. What was built stays in the cache."""
+    cluster.require_root()
     with lock.held("serinus cluster down"):
         found = cluster.down()
     say("The local cluster is gone." if found else "There was no local cluster.")

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from local import kubernetes
+from serinus.cli.stack import Result
 from tests.cluster.conftest import Project
 
 RELEASE = {"name": "odd", "image": "localhost/serinus-serving:local", "engine": "echo"}
@@ -27,7 +28,12 @@ RELEASE = {"name": "odd", "image": "localhost/serinus-serving:local", "engine": 
 )
 def test_a_wrong_setting_is_refused_by_name(project: Project, changes: dict[str, object], words: list[str]) -> None:
     project.write_settings(**changes)
-    _refused(project, words)
+    _refused(project, project.stack.up(), words)
+
+
+def test_a_preview_refuses_it_too(project: Project) -> None:
+    project.write_settings(weight=101)
+    _refused(project, project.stack.preview(), ["serinus:weight", "101", "0 to 100"])
 
 
 @pytest.mark.parametrize(
@@ -43,13 +49,12 @@ def test_a_wrong_release_is_refused_by_file_and_key(
 ) -> None:
     (project.folder / "releases" / "odd.yaml").write_text(yaml.safe_dump(content))
     project.write_settings(canary="odd")
-    _refused(project, words)
+    _refused(project, project.stack.up(), words)
 
 
-def _refused(project: Project, words: list[str]) -> None:
-    for result in (project.stack.preview(), project.stack.up()):
-        assert not result.ok
-        assert [word for word in words if word not in result.output] == []
-        assert "Traceback" not in result.output
+def _refused(project: Project, result: Result, words: list[str]) -> None:
+    assert not result.ok
+    assert [word for word in words if word not in result.output] == []
+    assert "Traceback" not in result.output
     namespaces = json.loads(kubernetes.kubectl("get", "namespaces", "-o", "json"))["items"]
     assert project.name not in {namespace["metadata"]["name"] for namespace in namespaces}
