@@ -210,5 +210,8 @@ def _settings(stack: Stack) -> dict[str, str]:
 
 def _require(result: Result, what: str) -> Result:
     if not result.ok:
-        raise LocalError(f"{what} failed with exit code {result.code}", log=LOG)
+        locked = "currently locked" in result.output
+        # The engine can't know whether the update that took the lock still runs; a person can.
+        remedy = "if no other update runs, end the killed one: pulumi cancel, then try again" if locked else ""
+        raise LocalError(f"{what} failed with exit code {result.code}", log=LOG, remedy=remedy)
     return result
