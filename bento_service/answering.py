@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack, aclosing
 from time import monotonic
 
 from admission import Admission, Overloaded
-from engines import Draw, Engine, EngineError, Message, Piece, Prompt
+from engines import Draw, Engine, EngineBusy, EngineError, Message, Piece, Prompt, PromptRefused
 from exchange import Answer, Question, Refusal
 from release import Release
 from stopping import StopFilter
@@ -20,6 +20,7 @@ from stopping import StopFilter
 log = logging.getLogger("serinus.chat")
 
 LOADING_RETRY_SECONDS = 5
+BUSY_RETRY_SECONDS = 1
 
 
 class Answering:
@@ -90,6 +91,8 @@ class Answering:
                 while finish_reason is None:
                     async with asyncio.timeout(self.seconds_left(answer)):
                         piece = await anext(pieces)
+                    if piece.prompt_tokens is not None:
+                        answer.prompt_tokens = piece.prompt_tokens
                     text = stops.feed(piece.text)
                     finish_reason = "stop" if stops.stopped else piece.finish_reason
                     if finish_reason is not None:
@@ -98,6 +101,11 @@ class Answering:
         except Overloaded as error:
             message = "The service is busy: its queue is full. Try again after the time in Retry-After."
             raise Refusal(429, "overloaded", message, retry_after=error.retry_after, outcome="overload") from error
+        except EngineBusy as error:
+            message = "The model takes no more requests just now. Try again after the time in Retry-After."
+            raise Refusal(429, "overloaded", message, retry_after=BUSY_RETRY_SECONDS, outcome="overload") from error
+        except PromptRefused as error:
+            raise Refusal(400, "prompt_refused", str(error)) from error
         except TimeoutError as error:
             message = f"No whole answer within {self._deadline_seconds:g} s. Ask for fewer tokens or try again."
             raise Refusal(504, "deadline_exceeded", message, outcome="timeout") from error

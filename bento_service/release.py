@@ -54,7 +54,7 @@ class Release(_Part):
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
     image: Annotated[str, Field(min_length=1)]
-    engine: Literal["transformers", "echo"]
+    engine: Literal["transformers", "openai", "echo"]
     model: Model
     prompt: PromptTemplate = PromptTemplate()
     sampling: Sampling
@@ -81,6 +81,9 @@ def load_release(path: Path) -> Release:
         release = Release.model_validate(document)
     except ValidationError as error:
         raise ReleaseError(_describe(path, error, ())) from error
+    if release.engine == "openai" and not release.model.path.startswith(("http://", "https://")):
+        wanted = "the base URL of the server, such as http://localhost:8000/v1"
+        raise ReleaseError(f'{path}: model.path is "{release.model.path}": engine openai needs {wanted}. {REMEDY}')
     try:
         release.engine_options()
     except ValidationError as error:

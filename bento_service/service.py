@@ -77,7 +77,8 @@ class ChatService:
 
     async def __is_ready__(self) -> bool:
         """Ready when an answer would be fast, until the drain begins."""
-        return desk.answering.engine is not None and await self.__is_alive__() and not settings.drain_file.exists()
+        engine = desk.answering.engine
+        return engine is not None and engine.ready() and not settings.drain_file.exists()
 
     async def __is_alive__(self) -> bool:
         """Alive unless the engine is beyond help."""

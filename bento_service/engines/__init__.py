@@ -46,15 +46,25 @@ class Draw:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A part of an answer: its text (may be empty), the tokens it took, and in the last piece why it ended."""
+    """A part of an answer: its text (may be empty), the tokens it took, and in the last piece why it ended. An engine
+    that learns the prompt's length only while it answers gives it here."""
 
     text: str
     tokens: int
     finish_reason: FinishReason | None = None
+    prompt_tokens: int | None = None
 
 
 class EngineError(Exception):
     """The engine could not answer. The message is for the log; users see a general one."""
+
+
+class EngineBusy(Exception):
+    """The engine takes no more just now."""
+
+
+class PromptRefused(Exception):
+    """The engine can't take this prompt; the message is for the user."""
 
 
 class Engine(Protocol):
@@ -69,12 +79,15 @@ class Engine(Protocol):
     def alive(self) -> bool:
         """False once the engine can't recover by itself: the process must be restarted."""
 
+    def ready(self) -> bool:
+        """False while it can't answer but may again: the process must get no requests."""
+
     async def encode(self, messages: Sequence[Message]) -> Prompt:
         """Apply the chat template and count tokens."""
 
     def generate(self, prompt: Prompt, draw: Draw) -> AsyncGenerator[Piece, None]:
         """The answer, piece by piece; the last piece has a finish reason. Closing the generator stops the decoding.
-        Raises `EngineError`."""
+        Raises `EngineError`, `EngineBusy`, `PromptRefused`."""
 
 
 def create_engine(release: Release) -> Engine:

@@ -36,6 +36,10 @@ class EchoEngine:
         """Always: there is nothing to die."""
         return True
 
+    def ready(self) -> bool:
+        """Always."""
+        return True
+
     async def encode(self, messages: Sequence[Message]) -> Prompt:
         """Count words."""
         return Prompt(messages, tokens=sum(len(message.content.split()) for message in messages))

@@ -48,4 +48,20 @@ class TransformersOptions(EngineOptions):
     token_timeout_seconds: Annotated[float, Field(gt=0)] = 30.0
 
 
-ENGINE_OPTIONS: dict[str, type[EngineOptions]] = {"echo": EchoOptions, "transformers": TransformersOptions}
+class OpenAIOptions(EngineOptions):
+    """`remote_model` is the server's name for the model where it is not the release's; the key is a file's, since a
+    release is no secret. `token_timeout_seconds` bounds the wait for each part of an answer."""
+
+    max_concurrency: Annotated[int, Field(ge=1, le=4096)] = 64
+    max_queue: Annotated[int, Field(ge=0, le=100_000)] = 256
+    remote_model: Annotated[str, Field(min_length=1)] | None = None
+    api_key_file: Annotated[str, Field(min_length=1)] | None = None
+    connect_timeout_seconds: Annotated[float, Field(gt=0)] = 5.0
+    token_timeout_seconds: Annotated[float, Field(gt=0)] = 30.0
+
+
+ENGINE_OPTIONS: dict[str, type[EngineOptions]] = {
+    "echo": EchoOptions,
+    "openai": OpenAIOptions,
+    "transformers": TransformersOptions,
+}

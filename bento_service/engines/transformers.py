@@ -78,6 +78,10 @@ class TransformersEngine:
         manager = self._manager
         return manager is None or (manager.is_running() and manager.background_thread_status.fatal_error is None)
 
+    def ready(self) -> bool:
+        """As long as it is alive."""
+        return self.alive()
+
     async def encode(self, messages: Sequence[Message]) -> Prompt:
         """Apply the model's chat template; off the event loop, since a long prompt takes its time."""
         ids = await asyncio.get_running_loop().run_in_executor(self._tokenising, self._template, messages)
