@@ -1,15 +1,12 @@
 """Every share and range, as a real RE2 engine reads its pattern."""
 
-from typing import Any
-
 import pytest
+import re2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serinus.rollout.buckets import ALONE, BUCKETS, label, lanes
 from serinus.rollout.patterns import NOBODY, PatternError, Tail, bucket_pattern, tail_pattern, taken
-
-re2: Any = pytest.importorskip("re2", reason="google-re2, the engine of the gateway, is not installed")
 
 shares = st.integers(0, 100)
 ranges = st.tuples(shares, shares).map(lambda ends: range(min(ends), max(ends)))
