@@ -72,7 +72,7 @@ class Release(_Part):
         description="a DNS label of at most 40 characters: a-z, 0-9 and '-', with no '-' at either end",
     )
     image: Text = Field(description="a container image; in production by digest: registry.example/serving@sha256:…")
-    engine: Literal["transformers", "echo"] = Field(description="transformers or echo")
+    engine: Literal["transformers", "openai", "echo"] = Field(description="transformers, openai or echo")
     model: Model = Field(description="a mapping with id, path and revision")
     prompt: Prompt = Field(description="a mapping with system")
     sampling: Sampling = Field(default=Sampling(), description="a mapping with max_tokens, temperature, top_p, …")

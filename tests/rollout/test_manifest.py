@@ -97,7 +97,7 @@ def test_a_release_cannot_be_changed_afterwards() -> None:
         ({"sampling": {"temperature": float("nan")}}, ["sampling.temperature: nan", "a number from 0 to 2"]),
         ({"sampling": {"max_tokens": True}}, ["sampling.max_tokens: True", "1 to 131072"]),
         ({"sampling": {"max_tokens": 0}}, ["sampling.max_tokens: 0", "1 to 131072"]),
-        ({"engine": "vllm"}, ["engine: 'vllm'", "transformers or echo"]),
+        ({"engine": "vllm"}, ["engine: 'vllm'", "transformers, openai or echo"]),
         ({"name": "V_1"}, ["name: 'V_1'", "a DNS label"]),
         ({"name": "v" * 41}, ["name: 'vvv", "at most 40 characters"]),
         ({"name": 1}, ["name: 1", "a DNS label"]),
