@@ -3,8 +3,12 @@
 import pulumi
 import pulumi_kubernetes as k8s
 
+from components.canary_release import CanaryRelease, CanaryReleaseArgs
 from components.model_service import ModelService, ModelServiceArgs, NodeDirectory
 from components.traffic_split import TrafficSplit, TrafficSplitArgs
+from components.weight_guard import WeightGuard
+from serinus.rollout.admission import Guarded
+from serinus.rollout.canary_release import Spec
 from stacks.settings import Settings
 
 
@@ -25,7 +29,9 @@ def declare(settings: Settings) -> None:
         )
         for release in settings.releases
     }
-    TrafficSplit(
+    guarded = Guarded(settings.service, settings.namespace, settings.host, settings.breakGlass)
+    guard = [WeightGuard(guarded, pulumi.ResourceOptions(providers=[cluster]))] if settings.guard else []
+    split = TrafficSplit(
         TrafficSplitArgs(
             service=settings.service,
             namespace=settings.namespace,
@@ -35,5 +41,21 @@ def declare(settings: Settings) -> None:
             canary=running[settings.canary.name] if settings.canary else None,
             weight=settings.weight,
         ),
-        inside,
+        pulumi.ResourceOptions.merge(inside, pulumi.ResourceOptions(depends_on=guard)),
+    )
+    if settings.guard:
+        CanaryRelease(
+            CanaryReleaseArgs(_spec(settings), namespace, settings.namespace),
+            pulumi.ResourceOptions.merge(inside, pulumi.ResourceOptions(depends_on=[split])),
+        )
+
+
+def _spec(settings: Settings) -> Spec:
+    return Spec(
+        service=settings.service,
+        host=settings.host,
+        stable=settings.stable.id,
+        canary=settings.canary.id if settings.canary else "",
+        weight=settings.weight,
+        ladder=settings.ladder,
     )

@@ -17,6 +17,7 @@ from typing import Annotated, NamedTuple, cast
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
+from serinus.rollout.canary_release import Rungs
 from serinus.rollout.complaints import complaints
 from serinus.rollout.manifest import ManifestError, Release, load_release
 from stacks.kubeconfig import KubeconfigError, context_names, default_files
@@ -46,6 +47,12 @@ def _whole_number(value: object) -> int:
     if not isinstance(value, str) or not re.fullmatch(r"-?[0-9]{1,9}", value):
         raise _refusal("it is no integer")
     return int(value)
+
+
+def _flag(value: object) -> bool:
+    if value not in ("true", "false"):
+        raise _refusal("it is neither true nor false")
+    return value == "true"
 
 
 def _list(value: object) -> list[object]:
@@ -115,6 +122,12 @@ class Settings(BaseModel):
         description="the name of another release than stable's, or nothing"
     )
     weight: Count = Field(ge=0, le=100, description="an integer from 0 to 100, and only 0 where there is no canary")
+    ladder: Annotated[Rungs, BeforeValidator(_list)] = Field(
+        description='a list of rungs that rise strictly to 100, such as [{"weight": 5, "bakeSeconds": 600}, '
+        '{"weight": 100, "approval": true}]'
+    )
+    guard: Annotated[bool, BeforeValidator(_flag)] = Field(description="true or false")
+    breakGlass: str = Field(description="the name of a group of your own, or nothing")
     retain: Annotated[tuple[ReleaseByName, ...], BeforeValidator(_list)] = Field(
         description='a list of names of releases, such as ["v1"]'
     )
@@ -158,6 +171,13 @@ class Settings(BaseModel):
         if weight > 0 and info.data.get("canary", ...) is None:
             raise _refusal("there is no canary for this traffic")
         return weight
+
+    @field_validator("breakGlass")
+    @classmethod
+    def _is_a_group_of_few(cls, group: str) -> str:
+        if group.startswith("system:"):
+            raise _refusal("Kubernetes puts people and programs into this group, so the guard would let them pass")
+        return group
 
 
 def read_settings(config: Mapping[str, str], project: str, root: Path, environ: Mapping[str, str]) -> Settings:

@@ -21,7 +21,8 @@ MOST_DEVIATION = 0.1
 _DIGITS = "0123456789abcdef"
 _CLASS = r"\[[0-9a-fA-F-]+\](\{[2-4]\})?"
 _SEQUENCE = rf"([0-9a-f]|{_CLASS})+"
-_OURS = re.compile(
+# What `bucket_pattern` writes, and nothing else.
+COMPILED = re.compile(
     rf"\^(?P<body>{_SEQUENCE}|\({_SEQUENCE}(\|{_SEQUENCE})+\))(?P<tags>_[A-Za-z0-9-]+|_\([A-Za-z0-9|-]+\))?\$"
 )
 
@@ -86,7 +87,7 @@ def taken(pattern: str, tag: str = "") -> frozenset[int]:
     """
     if pattern == NOBODY:
         return frozenset()
-    if not _OURS.fullmatch(pattern):
+    if not COMPILED.fullmatch(pattern):
         raise PatternError(
             f"the pattern {pattern!r} is not a compiled one; allowed: anchored digits, classes and alternatives"
         )

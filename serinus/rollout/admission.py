@@ -1,0 +1,457 @@
+"""The rules of a step as admission policies, so that the API server refuses what `pulumi preview` would refuse.
+
+Nothing is decided here. Each row of the rule table becomes one validation in CEL, and each fact that the rows name
+becomes one expression over the Ingress and the CanaryRelease; a rule with a fact that has no expression can't be
+rendered. Python and CEL answer one table of cases alike (tests/parity_cases.py).
+
+What only an API server can see stands beside the table: that an Ingress is born, that another canary claims the host,
+that the CanaryRelease is about to go, and what the agent's account changes.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from string import Formatter
+from typing import NamedTuple
+
+from serinus.rollout import rules as table
+from serinus.rollout import share
+from serinus.rollout.canary_release import CRD_NAME, GROUP, PLURAL, VERSION
+from serinus.rollout.patterns import COMPILED, NOBODY
+from serinus.rollout.rules import CAP_RULES, LADDER_RULES, STATUS_RULES, Condition, Fact, Rule, Value
+from serinus.rollout.step import Freshness
+
+_FRESHNESS = Freshness()
+# A step whose moment can't be told is older than any status may be.
+_TIMELESS = "1000000000.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """The service that is guarded. `break_glass` is a group whose members the guard lets pass, empty for nobody."""
+
+    service: str
+    namespace: str
+    host: str
+    break_glass: str = ""
+
+    @property
+    def canary_ingress(self) -> str:
+        """The name of the only Ingress that may hold the canary's share."""
+        return f"{self.service}-canary"
+
+    @property
+    def agent_account(self) -> str:
+        """The name of the agent's ServiceAccount in the service's namespace."""
+        return f"{self.service}-agent"
+
+    @property
+    def agent_user(self) -> str:
+        """What the API server calls the agent."""
+        return f"system:serviceaccount:{self.namespace}:{self.agent_account}"
+
+
+class Resource(NamedTuple):
+    """What a policy looks at."""
+
+    group: str
+    version: str
+    plural: str
+    operations: tuple[str, ...]
+
+
+class Named(NamedTuple):
+    """A named CEL expression: a variable or a condition of a policy."""
+
+    name: str
+    expression: str
+
+
+class Validation(NamedTuple):
+    """A request is refused unless `expression` holds; `says` is CEL that makes the message with its values."""
+
+    expression: str
+    says: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """One admission policy. `with_release`: its CEL reads the service's CanaryRelease as `params`."""
+
+    name: str
+    resource: Resource
+    conditions: tuple[Named, ...]
+    variables: tuple[Named, ...]
+    validations: tuple[Validation, ...]
+    with_release: bool = False
+
+
+def policies(guarded: Guarded) -> tuple[Policy, ...]:
+    """Return all policies of one service. Their names are unique in the cluster."""
+    return (_steps(guarded), _ingresses(guarded), _objects(guarded), _definition(guarded), _agent(guarded))
+
+
+def _steps(guarded: Guarded) -> Policy:
+    """The rule table: nobody raises the canary's share further or sooner than the table says."""
+    backend = "params.spec.service + '-' + params.spec.canary.substring(0, size(params.spec.canary) - 9)"
+    declared = Validation(
+        f"!variables.rises || (size(params.spec.canary) > 9 && variables.backends.all(p, p.all(b, b == {backend})))",
+        _sentence(
+            "the Ingress routes to {backends}, but the declared canary is {canary} (other-backend). "
+            "Declare the canary with the weight it has now, then raise it.",
+            {"backends": "variables.backends", "canary": "params.spec.canary"},
+        ),
+        "other-backend",
+    )
+    missing = Validation(
+        "!variables.rises || params.?status.hasValue()",
+        _text("the CanaryRelease has no status (status-missing). Check that the agent runs."),
+        "status-missing",
+    )
+    return Policy(
+        _name(guarded, "steps"),
+        # A new Ingress is none of the rules' business: it has no share at all.
+        Resource("networking.k8s.io", "v1", "ingresses", ("UPDATE",)),
+        (*_but_for(guarded.break_glass), Named("canary-ingress", _is_canary_ingress(guarded))),
+        (*_shares(guarded), *_facts_of_the_release()),
+        (
+            *(_validation(rule, needs_status=False) for rule in LADDER_RULES),
+            declared,
+            missing,
+            *(_validation(rule, needs_status=True) for rule in (*STATUS_RULES, *CAP_RULES)),
+        ),
+        with_release=True,
+    )
+
+
+def _ingresses(guarded: Guarded) -> Policy:
+    """No road around the table: no Ingress born with a share, and no second canary for the host."""
+    values = {"share": "variables.newShare", "host": _text(guarded.host), "owner": _text(guarded.canary_ingress)}
+    born = Validation(
+        "oldObject != null || variables.newShare == 0",
+        _sentence(
+            "an Ingress can't be created with {share} % for a canary (born-above-zero). "
+            "Create it with weight 0, then raise it.",
+            values,
+        ),
+        "born-above-zero",
+    )
+    second = Validation(
+        f"{_is_canary_ingress(guarded)} || !variables.on || (variables.wasOn && !variables.rises)",
+        _sentence(
+            f"the host {{host}} has its canary already, the Ingress {guarded.namespace}/{{owner}} (second-canary). "
+            "Use another host.",
+            values,
+        ),
+        "second-canary",
+    )
+    return Policy(
+        _name(guarded, "ingresses"),
+        Resource("networking.k8s.io", "v1", "ingresses", ("CREATE", "UPDATE")),
+        (
+            *_but_for(guarded.break_glass),
+            Named("on-the-host", f"{_is_canary_ingress(guarded)} || {_is_on_the_host(guarded, 'object')}"),
+        ),
+        (
+            *_shares(guarded),
+            Named("on", _is_on("variables.new")),
+            Named("wasOn", f"oldObject != null && {_is_on('variables.old')}"),
+        ),
+        (born, second),
+    )
+
+
+def _objects(guarded: Guarded) -> Policy:
+    """The CanaryRelease stays while it is needed, and is the only one of its host."""
+    ours = f"name == {_text(guarded.service)} && {{0}}.metadata.namespace == {_text(guarded.namespace)}"
+    is_ours = f"({{0}}.metadata.{ours})"
+    status = "oldObject.?status"
+    values = {
+        "weight": "oldObject.spec.weight",
+        "seen": f"{status}.?weight.orValue(0)",
+        "reason": f"{status}.?hold.?reason.orValue('')",
+        "host": _text(guarded.host),
+        "owner": _text(f"{guarded.namespace}/{guarded.service}"),
+    }
+    deleted = "request.operation == 'DELETE'"
+    return Policy(
+        _name(guarded, "objects"),
+        Resource(GROUP, VERSION, PLURAL, ("CREATE", "UPDATE", "DELETE")),
+        (
+            *_but_for(guarded.break_glass),
+            Named(
+                "ours-or-of-our-host",
+                f"{deleted} ? {is_ours.format('oldObject')} : object.spec.host == {_text(guarded.host)}",
+            ),
+            # Who deletes the namespace deletes the Ingress too, so there is nothing left to guard.
+            Named("namespace-stays", f"!({deleted} && namespaceObject.?metadata.?deletionTimestamp.hasValue())"),
+        ),
+        (),
+        (
+            Validation(
+                f"!({deleted} && {status}.?hold.hasValue())",
+                _sentence(
+                    "the release is held: {reason} (held). Look at the evidence, then run `serinus resume`.", values
+                ),
+                "held",
+            ),
+            Validation(
+                f"!({deleted} && (oldObject.spec.weight > 0 || {status}.?weight.orValue(0) > 0))",
+                _sentence(
+                    "the canary is live: declared {weight} %, seen {seen} % (live). Bring the weight to 0 first.",
+                    values,
+                ),
+                "live",
+            ),
+            Validation(
+                # Without its object a guard lets every rise pass. So the right to delete the one is the right to
+                # delete the other.
+                f"!({deleted}) || authorizer.group('admissionregistration.k8s.io')"
+                ".resource('validatingadmissionpolicies').check('delete').allowed()",
+                _text(
+                    "the guard needs its object (guarded). "
+                    "Set serinus:guard to false and run `pulumi up`: that removes both."
+                ),
+                "guarded",
+            ),
+            Validation(
+                f"{deleted} || {is_ours.format('object')}",
+                _sentence(
+                    "the host {host} is guarded by the CanaryRelease {owner} already (second-canary). "
+                    "Use another host.",
+                    values,
+                ),
+                "second-canary",
+            ),
+        ),
+    )
+
+
+def _definition(guarded: Guarded) -> Policy:
+    """The definition goes last: with it every CanaryRelease of the cluster would go, past all other policies."""
+    return Policy(
+        _name(guarded, "definition"),
+        Resource("apiextensions.k8s.io", "v1", "customresourcedefinitions", ("DELETE",)),
+        (Named("ours", f"oldObject.metadata.name == {_text(CRD_NAME)}"),),
+        (),
+        (
+            Validation(
+                "false",
+                _text(
+                    f"{guarded.namespace}/{guarded.service} is guarded by an object of this kind (in-use). "
+                    "Destroy the guarded stacks first, or set serinus:guard to false in them."
+                ),
+                "in-use",
+            ),
+        ),
+    )
+
+
+def _agent(guarded: Guarded) -> Policy:
+    """The agent's account may cut and give back, whatever its role would let it do to an Ingress."""
+    cut = {share.WEIGHT: "0", share.PATTERN: NOBODY}
+    allowed = " || ".join(f"(k == {_text(key)} && variables.new[k] == {_text(value)})" for key, value in cut.items())
+    same = " && ".join(
+        f"object.metadata.?{key} == oldObject.metadata.?{key}" for key in ("labels", "ownerReferences", "finalizers")
+    )
+    return Policy(
+        _name(guarded, "agent"),
+        Resource("networking.k8s.io", "v1", "ingresses", ("CREATE", "UPDATE", "DELETE")),
+        (Named("agent", f"request.userInfo.username == {_text(guarded.agent_user)}"),),
+        tuple(_annotations()),
+        (
+            Validation(
+                f"request.operation == 'UPDATE' && object.spec == oldObject.spec && {same} "
+                f"&& variables.new.all(k, variables.old[?k] == optional.of(variables.new[k]) || {allowed}) "
+                f"&& variables.old.all(k, k in variables.new || k == {_text(share.WEIGHT)})",
+                _text(
+                    f"the agent may cut the canary's share to 0 and give the annotations back, nothing else "
+                    f"(agent-fence). Weight 0 and the pattern {NOBODY} are a cut."
+                ),
+                "agent-fence",
+            ),
+        ),
+    )
+
+
+def _validation(rule: Rule, *, needs_status: bool) -> Validation:
+    """Render one row of the table: refused when the share rises and all the row's comparisons hold."""
+    passes = ["!variables.rises"]
+    if needs_status:
+        passes.append("!params.?status.hasValue()")
+    if rule.waivable:
+        passes.append("variables.overridden")
+    refuses = " && ".join(_condition(condition) for condition in rule.refuses)
+    says = _sentence(
+        f"{rule.sentence} ({rule.code}). {rule.remedy}", {fact.name: cel for fact, cel in _EXPRESSIONS.items()}
+    )
+    return Validation(f"{' || '.join(passes)} || !({refuses})", says, rule.code)
+
+
+def _condition(condition: Condition) -> str:
+    right = condition.right
+    return (
+        f"{_EXPRESSIONS[condition.left]} {condition.operator} "
+        f"{_EXPRESSIONS[right] if isinstance(right, Fact) else _literal(right)}"
+    )
+
+
+# What the rules look at, as CEL. `params` is the CanaryRelease.
+_EXPRESSIONS: Mapping[Fact, str] = {
+    table.OLD: "variables.oldShare",
+    table.NEW: "variables.newShare",
+    table.NEXT_RUNG: "variables.nextRung",
+    table.LADDER: "variables.rungs",
+    table.ON_A_RUNG: "(variables.newShare in variables.rungs)",
+    table.SERVICE: "params.spec.service",
+    table.STATUS_SERVICE: "params.status.service",
+    table.CANARY: "params.spec.canary",
+    table.STATUS_CANARY: "params.status.canary",
+    table.GENERATION: "params.metadata.generation",
+    table.OBSERVED_GENERATION: "params.status.observedGeneration",
+    table.AGE_SECONDS: "variables.ageSeconds",
+    table.MOST_AGE_SECONDS: str(_FRESHNESS.most_age_seconds),
+    table.LEAST_AGE_SECONDS: f"({-_FRESHNESS.most_skew_seconds})",
+    table.WEIGHT_SEEN: "params.status.weight",
+    table.HELD: "params.status.?hold.hasValue()",
+    table.HELD_BECAUSE: "params.status.?hold.?reason.orValue('')",
+    table.VERDICT: "params.status.?verdict.orValue('')",
+    table.VERDICT_BECAUSE: "variables.because",
+    table.BAKED_SECONDS: "double(params.status.?bakedSeconds.orValue(0.0))",
+    table.BAKE_SECONDS: "double(variables.bakeSeconds)",
+    table.APPROVED: "variables.approved",
+    table.ALLOWED_WEIGHT: "params.status.allowedWeight",
+}
+
+
+def _facts_of_the_release() -> Iterator[Named]:
+    yield Named("rungs", "params.spec.ladder.map(r, r.weight)")
+    yield Named("above", "variables.rungs.filter(w, w > variables.oldShare)")
+    yield Named("nextRung", f"size(variables.above) > 0 ? variables.above[0] : {share.EVERYTHING}")
+    yield Named("reached", "params.spec.ladder.filter(r, r.weight <= variables.oldShare)")
+    yield Named(
+        "bakeSeconds",
+        "size(variables.reached) > 0 ? variables.reached[size(variables.reached) - 1].?bakeSeconds.orValue(0) : 0",
+    )
+    yield Named(
+        "approved",
+        "params.spec.ladder.all(r, !r.?approval.orValue(false) || r.weight <= variables.oldShare "
+        "|| r.weight > variables.newShare || params.?status.?approvals.orValue([]).exists(a, a.weight == r.weight))",
+    )
+    yield Named("because", "params.?status.?because.orValue('') == '' ? 'no reason given' : params.status.because")
+    # CEL has no clock. But whoever changes a field of the Ingress is noted in it with the API server's own time.
+    yield Named(
+        "times", "object.metadata.?managedFields.orValue([]).filter(f, has(f.time)).map(f, timestamp(string(f.time)))"
+    )
+    yield Named(
+        "ageSeconds",
+        f"size(variables.times) == 0 ? {_TIMELESS} : "
+        "double((variables.times.max() - timestamp(string(params.status.observedAt))).getMilliseconds()) / 1000.0",
+    )
+    yield Named(
+        "overridden",
+        "params.spec.?override.hasValue() && size(variables.times) > 0 "
+        "&& variables.times.max() < timestamp(string(params.spec.override.until))",
+    )
+
+
+def _annotations() -> Iterator[Named]:
+    yield Named("new", "object == null ? {} : object.metadata.?annotations.orValue({})")
+    yield Named("old", "oldObject == null ? {} : oldObject.metadata.?annotations.orValue({})")
+
+
+def _shares(guarded: Guarded) -> Iterator[Named]:
+    """`share.share` in CEL, for what is asked for and for what is there, and whether the one is more."""
+    yield from _annotations()
+    yield Named("tens", "['0', '1', '2', '3', '4', '5', '6', '7', '8', '9']")
+    for when, annotations in (("new", "variables.new"), ("old", "variables.old")):
+        pattern = f"{annotations}[?{_text(share.PATTERN)}].orValue('')"
+        yield Named(f"{when}Pattern", pattern)
+        yield Named(f"{when}Countable", _is_countable(annotations, f"variables.{when}Pattern"))
+        # Whoever has a bucket in the pattern counts, tagged or not.
+        untagged = f"variables.{when}Pattern.contains('_') ? variables.{when}Pattern.split('_')[0] + '$' "
+        yield Named(f"{when}Buckets", f"{untagged} : variables.{when}Pattern")
+        counted = f"variables.tens.map(t, size(variables.tens.filter(o, (t + o).matches(variables.{when}Buckets))))"
+        weight = f"int({annotations}[?{_text(share.WEIGHT)}].orValue('0'))"
+        yield Named(
+            f"{when}Counted", f"{weight} + (variables.{when}Pattern in ['', {_text(NOBODY)}] ? 0 : {counted}.sum())"
+        )
+    yield Named(
+        "newShare",
+        f"!{_is_on('variables.new')} ? 0 : !variables.newCountable || variables.newCounted > {share.EVERYTHING} "
+        f"? {share.EVERYTHING} : variables.newCounted",
+    )
+    for when, thing in (("backends", "object"), ("oldBackends", "oldObject")):
+        paths = "r.?http.?paths.orValue([]).map(p, p.?backend.?service.?name.orValue(''))"
+        yield Named(when, f"{thing} == null ? [] : {thing}.spec.?rules.orValue([]).map(r, {paths})")
+    # Another release behind the Ingress, or another host before it, starts from 0: others earned what was there.
+    here = f"{_is_canary_ingress(guarded)} || {_is_on_the_host(guarded, 'oldObject')}"
+    yield Named(
+        "oldShare",
+        f"oldObject == null || !({here}) || variables.backends != variables.oldBackends "
+        f"|| !{_is_on('variables.old')} || !variables.oldCountable ? 0 "
+        f": variables.oldCounted > {share.EVERYTHING} ? {share.EVERYTHING} : variables.oldCounted",
+    )
+    yield Named("rises", _condition(Condition(table.NEW, ">", table.OLD)))
+
+
+def _is_countable(annotations: str, pattern: str) -> str:
+    def given(key: str, absent: str = "") -> str:
+        return f"{annotations}[?{_text(key)}].orValue({_text(absent)})"
+
+    open_to_anybody = " && ".join(f"{given(key)} == ''" for key in share.OPEN_TO_ANYBODY)
+    return (
+        f"{given(share.WEIGHT, '0')}.matches({_text(f'^({share.A_WEIGHT})$')}) "
+        f"&& {given(share.WEIGHT_TOTAL, '100')} == '100' && {open_to_anybody} "
+        f"&& ({pattern} == '' ? {given(share.HEADER)} == '' : size({pattern}) <= {share.LONGEST_PATTERN} "
+        f"&& ({pattern} == {_text(NOBODY)} || {pattern}.matches({_text(f'^(?:{COMPILED.pattern})$')})))"
+    )
+
+
+def _is_on(annotations: str) -> str:
+    off = ", ".join(_text(value) for value in share.OFF)
+    return f"!({annotations}[?{_text(share.CANARY)}].orValue('').lowerAscii() in [{off}])"
+
+
+def _is_canary_ingress(guarded: Guarded) -> str:
+    return (
+        f"(object.metadata.name == {_text(guarded.canary_ingress)} "
+        f"&& object.metadata.namespace == {_text(guarded.namespace)})"
+    )
+
+
+def _is_on_the_host(guarded: Guarded, ingress: str) -> str:
+    return f"{ingress}.spec.?rules.orValue([]).exists(r, r.?host.orValue('') == {_text(guarded.host)})"
+
+
+def _but_for(group: str) -> Iterator[Named]:
+    if group:
+        yield Named("not-break-glass", f"!({_text(group)} in request.userInfo.?groups.orValue([]))")
+
+
+def _name(guarded: Guarded, part: str) -> str:
+    # Dots, because neither a service nor a namespace has one: so no two services share a name.
+    return f"{part}.{guarded.service}.{guarded.namespace}.{GROUP}"
+
+
+def _sentence(template: str, values: Mapping[str, str]) -> str:
+    """Turn a template with {names} into CEL that fills in the values."""
+    text, named = "", []
+    for literal, name, _, _ in Formatter().parse(template):
+        text += literal.replace("%", "%%")
+        if name is not None:
+            text += "%s"
+            named.append(values[name])
+    return f"{_text(text)}.format([{', '.join(named)}])" if named else _text(text.replace("%%", "%"))
+
+
+def _literal(value: Value) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return _text(value) if isinstance(value, str) else str(value)
+
+
+def _text(value: str) -> str:
+    """Write a text as CEL."""
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
