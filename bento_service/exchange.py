@@ -56,6 +56,7 @@ class Answer:
     path: str
     bucket: str | None = None
     user_hash: str | None = None
+    question: Question | None = None
     prompt_digest: str | None = None
     prompt_tokens: int = 0
     tokens: int = 0

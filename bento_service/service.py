@@ -20,6 +20,7 @@ from audit import AuditLog
 from engines import Engine, EngineError, create_engine
 from identity import Identity, KeyFileError
 from metrics import Metrics
+from quality import Quality
 from release import Release, ReleaseError, load_release
 from settings import Settings, SettingsError, read_settings
 
@@ -35,7 +36,7 @@ def _open_desk(release: Release, settings: Settings) -> Desk:
     metrics = Metrics(release.id, release.engine, release.model.id, release.model.revision)
     options = release.engine_options()
     admission = Admission(options.max_concurrency, options.max_queue, metrics.running, metrics.waiting)
-    observers = [metrics.ended, AuditLog(release, settings.audit_file).ended]
+    observers = [metrics.ended, Quality(release.id).ended, AuditLog(release, settings.audit_file).ended]
     return Desk(release, settings, identity, Answering(release, admission, settings.deadline_seconds, observers))
 
 

@@ -18,6 +18,7 @@ from api.chat import Chat
 from api.desk import Desk
 from api.feedback import Feedback
 from api.openai import OpenAI
+from api.schema import Schema
 from api.wire import error_response
 from exchange import Refusal
 from metrics import exposition
@@ -72,6 +73,7 @@ def build_app(desk: Desk) -> Starlette:
             Route("/v1/models", openai.models, methods=["GET"]),
             Route("/v1/models/{name:path}", openai.model, methods=["GET"]),
             Route("/v1/feedback", Feedback(desk).post, methods=["POST"]),
+            Route("/openapi.json", Schema(desk.release.id).get, methods=["GET"]),
             Route("/metrics", _metrics, methods=["GET"]),
         ],
         middleware=[Middleware(ReleaseHeader, release_id=desk.release.id)],

@@ -55,7 +55,8 @@ class Desk:
         await unless_disconnected(request.receive, self._exhaust(question, answer))
 
     def note(self, question: Question, answer: Answer, user_id: str | None = None) -> None:
-        """Put the stand-ins of prompt and user on the record."""
+        """Put the question, and the stand-ins of prompt and user, on the record."""
+        answer.question = question
         text = "\0".join(f"{message.role}\0{message.content}" for message in question.messages)
         answer.prompt_digest = self.identity.prompt(text)
         if user_id is not None and answer.user_hash is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import socket
@@ -122,3 +123,29 @@ def test_the_share_of_failures_is_exactly_what_the_release_says(breaking: Server
         statuses = [client.post("/chat", json={"prompt": "same"}).status_code for _ in range(20)]
     assert statuses.count(500) == statuses.count(200) == 10
     assert breaking.metric("llm_requests_total", outcome="engine_error") == failed + 10
+
+
+def test_a_thousand_clients_that_vanish_leave_nothing_behind(echo: Server) -> None:
+    host, port = echo.url.removeprefix("http://").split(":")
+    body = json.dumps(STREAM).encode()
+    request = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+
+    def resident() -> int:
+        pages = Path(f"/proc/{echo.worker()}/statm").read_text(encoding="ascii").split()[1]
+        return int(pages) * 4096
+
+    async def vanish() -> None:
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(request)
+        await reader.readuntil(b"data: ")
+        writer.transport.abort()
+
+    async def vanish_all(count: int) -> None:
+        for _ in range(count // 50):
+            await asyncio.gather(*(vanish() for _ in range(50)))
+
+    asyncio.run(vanish_all(300))  # what the allocator keeps for such a load is not a leak
+    before = resident()
+    asyncio.run(vanish_all(1000))
+    assert eventually(lambda: echo.metric("llm_requests_running") == 0, seconds=2)
+    assert resident() - before < 8_000_000
