@@ -48,6 +48,12 @@ test-service: $(SERVICE)/.installed ## the model service's own checks and tests
 	@cd bento_service && $(PYTHON) -m ruff check && $(PYTHON) -m ruff format --check --quiet && $(PYTHON) -m mypy
 	@weights=$$($(RUN)/serinus cluster weights) && cd bento_service && SERINUS_WEIGHTS=$$weights $(PYTHON) -m pytest
 
+bench-judge: install ## false rollbacks and detection times of the judge, by simulation
+	@$(RUN)/python bench/judge.py
+
+bench-serve: $(SERVICE)/.installed ## the model service against the least that does the same
+	@weights=$$($(RUN)/serinus cluster weights) && $(SERVICE)/bin/python bench/serve.py --weights $$weights
+
 format: install ## lay the code out as `check` wants it
 	@$(RUN)/ruff format && $(RUN)/ruff check --fix
 
