@@ -4,22 +4,23 @@ Both are named after roles and stay for the life of the service. A step changes 
 backends, the stable one first: so there is no moment at which users fall back to the old release.
 """
 
+import json
 from dataclasses import dataclass, replace
 
 import pulumi
 import pulumi_kubernetes as k8s
 
 from components.model_service import PORT_NAME, ModelService
-
-CANARY = "nginx.ingress.kubernetes.io/canary"
-CANARY_WEIGHT = "nginx.ingress.kubernetes.io/canary-weight"
+from serinus.rollout.canary_release import LADDER_NOTE
+from serinus.rollout.share import CANARY, WEIGHT
 
 
 @dataclass(frozen=True)
 class TrafficSplitArgs:
     """Where users come in and how they are split.
 
-    weight is the percentage of traffic on the canary, 0 to 100; without a canary it is 0.
+    weight is the percentage of traffic on the canary, 0 to 100; without a canary it is 0. ladder are the weights that
+    it may rise to, for the policy pack: a rule sees one object and no settings, so they stand on the Ingress.
     """
 
     service: str
@@ -29,6 +30,7 @@ class TrafficSplitArgs:
     stable: ModelService
     canary: ModelService | None
     weight: int
+    ladder: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,8 @@ class TrafficSplit(pulumi.ComponentResource):
             stable,
             name=f"{args.service}-canary",
             backend=behind.service_name,
-            annotations=stable.annotations | {CANARY: "true", CANARY_WEIGHT: str(args.weight)},
+            annotations=stable.annotations
+            | {CANARY: "true", WEIGHT: str(args.weight), LADDER_NOTE: json.dumps(args.ladder)},
         )
         stable_ingress = self._ingress(stable, after=[args.stable])
         # In a swap the stable Ingress must have moved before the canary's share ends.

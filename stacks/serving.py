@@ -40,6 +40,7 @@ def declare(settings: Settings) -> None:
             stable=running[settings.stable.name],
             canary=running[settings.canary.name] if settings.canary else None,
             weight=settings.weight,
+            ladder=tuple(rung.weight for rung in settings.ladder),
         ),
         pulumi.ResourceOptions.merge(inside, pulumi.ResourceOptions(depends_on=guard)),
     )

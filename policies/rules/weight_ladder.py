@@ -1,5 +1,6 @@
 """No jump: the canary's weight rises one rung of the ladder at a time, and may fall as far as anyone likes."""
 
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
@@ -9,17 +10,15 @@ from pydantic import ValidationError
 
 from policies.checkpoint import CheckpointError, states
 from policies.rule import rule
+from serinus.rollout.canary_release import LADDER_NOTE
 from serinus.rollout.ladder import Ladder, check_jump
+from serinus.rollout.share import CANARY, OFF, WEIGHT, WEIGHT_TOTAL
 
-CANARY = "nginx.ingress.kubernetes.io/canary"
-WEIGHT = "nginx.ingress.kubernetes.io/canary-weight"
-WEIGHT_TOTAL = "nginx.ingress.kubernetes.io/canary-weight-total"
+# For an Ingress that says nothing of a ladder.
 LADDER = (5, 20, 50, 100)
 
 # A patch of an Ingress sets annotations just as well.
 _INGRESS = re.compile(r"kubernetes:[^:]+:Ingress(Patch)?")
-# What gateways read as "no"; anything else may switch the canary on.
-_OFF = {"false", "f", "0", ""}
 
 States = Callable[[str], list[Mapping[str, Any]]]
 
@@ -42,7 +41,6 @@ def build(read_states: States = states) -> ResourceValidationPolicy:
                 "type": "array",
                 "items": {"type": "integer", "minimum": 1, "maximum": 100},
                 "minItems": 1,
-                "default": list(LADDER),
             }
         },
     )
@@ -60,10 +58,12 @@ def _refusal(args: ResourceValidationArgs, read_states: States) -> str:
         return f"{error}. Set a weight from 0 to 100."
     if new == 0:
         return ""
+    configured = args.get_config().get("ladder")
     try:
-        ladder = _ladder(args.get_config().get("ladder", LADDER))
+        ladder = _ladder(configured) if configured is not None else _declared_ladder(annotations)
     except ValueError as error:
-        return f"the rule's configuration has a ladder that can't be used: {error}"
+        place = "the rule's configuration" if configured is not None else f"the annotation {LADDER_NOTE}"
+        return f"{place} has a ladder that can't be used: {error}"
     try:
         old = _seen_weight(read_states(args.urn), _backends(args.props))
     except (CheckpointError, ValueError) as error:
@@ -97,12 +97,21 @@ def _annotations(ingress: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _weight(annotations: Mapping[str, Any]) -> int:
     """The percentage of traffic that these annotations send to the canary. Raises ValueError for any other weight."""
-    if str(annotations.get(CANARY, "")).lower() in _OFF:
+    if str(annotations.get(CANARY, "")).lower() in OFF:
         return 0
     written = annotations.get(WEIGHT, "0")
     if not isinstance(written, str) or not re.fullmatch(r"[0-9]{1,3}", written) or int(written) > 100:
         raise ValueError(f"{WEIGHT} is {written!r}, not an integer from 0 to 100 in quotes")
     return int(written)
+
+
+def _declared_ladder(annotations: Mapping[str, Any]) -> Ladder:
+    """The ladder of the stack's settings, which the program notes on the Ingress."""
+    noted = annotations.get(LADDER_NOTE)
+    weights = LADDER if noted is None else json.loads(str(noted))
+    if not isinstance(weights, list | tuple) or not all(type(weight) is int for weight in weights):
+        raise ValueError(f"{noted!r} is no list of integers")
+    return _ladder(weights)
 
 
 def _ladder(weights: Iterable[float]) -> Ladder:

@@ -21,6 +21,8 @@ KIND = "CanaryRelease"
 PLURAL = "canaryreleases"
 API_VERSION = f"{GROUP}/{VERSION}"
 CRD_NAME = f"{PLURAL}.{GROUP}"
+LADDER_NOTE = f"{GROUP}/ladder"
+"""The annotation of the canary Ingress with the ladder's weights, a JSON list."""
 
 
 class StoredRung(Rung):

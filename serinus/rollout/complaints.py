@@ -4,6 +4,8 @@ pydantic says what it could not parse. A person needs the key as written in the 
 and what is allowed. What is allowed is the field's own description, so it stands beside the type and nowhere else.
 """
 
+from typing import get_args
+
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
@@ -22,7 +24,7 @@ def _complaint(model: type[BaseModel], kind: str, loc: tuple[int | str, ...], va
     key = ".".join(str(part) for part in loc) or "the document"
     if kind == "extra_forbidden":
         owner, _ = _resolve(model, loc[:-1])
-        return f"{key}: unknown key (its value is {_shown(value)}); allowed keys: {', '.join(owner.model_fields)}"
+        return f"{key}: unknown key (its value is {_shown(value)}); allowed keys: {', '.join(_fields(owner))}"
     _, field = _resolve(model, loc)
     allowed = f"; allowed: {field.description}" if field is not None and field.description else ""
     if kind == "missing":
@@ -36,13 +38,26 @@ def _resolve(model: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[type[B
     """Follow `loc` through nested models as far as it names fields; return the last model and field on the way."""
     owner, field = model, None
     for part in loc:
-        found = owner.model_fields.get(str(part))
+        if isinstance(part, int):  # a place in a list, whose field is known already
+            continue
+        found = _fields(owner).get(part)
         if found is None:
             break
         field = found
-        if isinstance(found.annotation, type) and issubclass(found.annotation, BaseModel):
-            owner = found.annotation
+        owner = _model_in(found.annotation) or owner
     return owner, field
+
+
+def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """Return the fields of a model by the names that documents write."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
+def _model_in(annotation: object) -> type[BaseModel] | None:
+    """Return the model that a field holds, alone, among other types or in a list."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _model_in(part))), None)
 
 
 def _shown(value: object) -> str:

@@ -150,6 +150,29 @@ def test_the_ladder_is_configurable() -> None:
     assert "Set the weight to 10" in ask(ingress("20"), AT_5, ladder=[5.0, 10.0, 100.0])[0]
 
 
+def noted(weight: str, ladder: object) -> dict[str, Any]:
+    """A canary Ingress with a ladder of its own."""
+    made = ingress(weight)
+    made["metadata"]["annotations"]["serinus.dev/ladder"] = ladder
+    return made
+
+
+def test_the_ladder_is_the_one_that_the_program_notes_on_the_ingress() -> None:
+    assert ask(noted("10", "[5, 10, 100]"), AT_5) == []
+    assert "Set the weight to 10" in ask(noted("20", "[5, 10, 100]"), AT_5)[0]
+
+
+def test_the_packs_own_ladder_beats_the_one_on_the_ingress() -> None:
+    assert "Set the weight to 10" in ask(noted("100", "[5, 100]"), AT_5, ladder=[5.0, 10.0, 100.0])[0]
+
+
+@pytest.mark.parametrize("ladder", ["[]", "[5, 5, 100]", "[5, 20]", "5, 100", "{}", "", '["5", 100]', "[true, 100]", 7])
+def test_a_noted_ladder_that_can_not_be_used_refuses_every_rise(ladder: object) -> None:
+    (message,) = ask(noted("20", ladder), AT_5)
+    assert "the annotation serinus.dev/ladder has a ladder that can't be used" in message
+    assert ask(noted("0", ladder), AT_5) == []
+
+
 @pytest.mark.parametrize("ladder", [[], [50, 20], [5, 20], [5.5, 100], [0, 100]])
 def test_a_ladder_that_can_not_be_used_refuses_every_rise(ladder: list[float]) -> None:
     assert "has a ladder that can't be used" in ask(ingress("20"), AT_5, ladder=ladder)[0]

@@ -92,6 +92,7 @@ def test_the_canary_ingress_is_the_stable_one_with_another_backend_and_the_canar
     assert differences(stable, canary) == [
         ".metadata.annotations.nginx.ingress.kubernetes.io/canary",
         f".metadata.annotations.{WEIGHT}",
+        ".metadata.annotations.serinus.dev/ladder",
         ".metadata.labels.app.kubernetes.io/instance",
         ".metadata.name",
         ".spec.rules[0].http.paths[0].backend.service.name",
@@ -259,3 +260,63 @@ def test_wrong_settings_end_the_program_before_the_first_resource(program: Progr
     with pytest.raises(pulumi.RunError, match=r"serinus:weight: '5%' is not allowed") as refused:
         program(weight="5%")
     assert "Traceback" not in str(refused.value)
+
+
+def kinds(run: Run) -> set[str]:
+    """The kinds of the Kubernetes objects that are declared."""
+    return {key.partition("/")[0] for key, one in run.resources.items() if one.type.startswith("kubernetes:")}
+
+
+GUARD = {"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"}
+
+
+def test_a_guard_is_declared_only_where_it_is_asked_for(program: Program) -> None:
+    assert kinds(program(guard=True)) - kinds(program()) == {*GUARD, "CanaryRelease"}
+
+
+def test_an_ingress_is_born_under_guard_and_the_rollout_is_declared_when_the_ingress_has_it(program: Program) -> None:
+    run = program(guard=True)
+    for policy in (one.key for kind in GUARD for one in run.kinds(kind)):
+        for ingress in ("Ingress/chat-stable", "Ingress/chat-canary"):
+            assert run.depends_on(ingress, policy)
+    (release,) = (one for one in run.kinds("CanaryRelease") if one.type.startswith("kubernetes:"))
+    assert run.depends_on(release.key, "Ingress/chat-canary")
+    assert run.depends_on(release.key, "Ingress/chat-stable")
+
+
+def test_the_rollout_says_what_the_settings_say(program: Program) -> None:
+    v1, v2 = (load_release(ROOT / "releases" / f"{name}.yaml") for name in ("v1", "v2"))
+    ladder = [{"weight": 10, "bakeSeconds": 60}, {"weight": 100, "approval": True}]
+    spec = program(guard=True, weight=10, ladder=ladder)["CanaryRelease/chat"].inputs["spec"]
+    assert spec == {
+        "service": "chat",
+        "host": "chat.example.com",
+        "stable": v1.id,
+        "canary": v2.id,
+        "weight": 10,
+        "ladder": [
+            {"weight": 10, "bakeSeconds": 60, "approval": False},
+            {"weight": 100, "bakeSeconds": 0, "approval": True},
+        ],
+    }
+    assert program(guard=True, canary="", weight=0)["CanaryRelease/chat"].inputs["spec"]["canary"] == ""
+
+
+def test_a_guarded_step_changes_the_ingress_and_the_declared_weight(program: Program) -> None:
+    before, after = program(guard=True, weight=5), program(guard=True, weight=20)
+    assert changed(before, after) == [
+        "CanaryRelease/chat.spec.weight",
+        f"Ingress/chat-canary.metadata.annotations.{WEIGHT}",
+    ]
+
+
+def test_the_guards_of_two_stacks_have_no_object_in_common(program: Program) -> None:
+    one, other = (program(guard=True, namespace=name, host=f"{name}.example.com") for name in ("one", "other"))
+    for kind in GUARD:
+        assert not {policy.name for policy in one.kinds(kind)} & {policy.name for policy in other.kinds(kind)}
+
+
+def test_the_weights_of_the_ladder_stand_on_the_canary_ingress_for_the_policy_pack(program: Program) -> None:
+    run = program(ladder=[{"weight": 10}, {"weight": 100}], weight=10)
+    assert run["Ingress/chat-canary"].inputs["metadata"]["annotations"]["serinus.dev/ladder"] == "[10, 100]"
+    assert "serinus.dev/ladder" not in run["Ingress/chat-stable"].inputs["metadata"]["annotations"]

@@ -55,6 +55,21 @@ def test_an_empty_canary_is_none(read: Read) -> None:
     assert read(canary="", weight=0).canary is None
 
 
+def test_the_default_ladder_has_bakes_and_asks_for_an_approval_before_the_top(read: Read) -> None:
+    assert [(rung.weight, rung.bake_seconds, rung.approval) for rung in read().ladder] == [
+        (5, 600, False),
+        (20, 1800, False),
+        (50, 3600, False),
+        (100, 0, True),
+    ]
+
+
+def test_a_guard_is_asked_for_and_may_have_a_way_past_it(read: Read) -> None:
+    assert (read().guard, read().breakGlass) == (False, "")
+    settings = read(guard=True, breakGlass="ops:on-call")
+    assert (settings.guard, settings.breakGlass) == (True, "ops:on-call")
+
+
 @pytest.mark.parametrize("weight", [0, 1, 99, 100])
 def test_every_percentage_is_a_weight(read: Read, weight: int) -> None:
     assert read(weight=weight).weight == weight
@@ -81,6 +96,14 @@ TABLE: list[tuple[dict[str, object], str, str]] = [
     ({"retain": ["v9"]}, "serinus:retain.0: 'v9'", RELEASES),
     ({"retain": "v1"}, "serinus:retain: 'v1'", "a list of names of releases"),
     ({"retain": '{"v1": 1}'}, "serinus:retain: '{\"v1\": 1}'", "a list of names of releases"),
+    ({"guard": "yes"}, "serinus:guard: 'yes'", "true or false"),
+    ({"breakGlass": "system:masters"}, "serinus:breakGlass: 'system:masters'", "a group of your own"),
+    ({"ladder": []}, "serinus:ladder: ", "1 to 20 rungs, this one has 0"),
+    ({"ladder": [{"weight": 20}, {"weight": 5}, {"weight": 100}]}, "serinus:ladder: ", "do not: [20, 5, 100]"),
+    ({"ladder": [{"weight": 5}, {"weight": 101}]}, "serinus:ladder.1.weight: 101", "an integer from 1 to 100"),
+    ({"ladder": [{"weight": 5}]}, "serinus:ladder: ", "this one ends at 5"),
+    ({"ladder": [{"weight": 100, "bake": 5}]}, "serinus:ladder.0.bake: unknown key", "bakeSeconds"),
+    ({"ladder": [5, {"weight": 100}]}, "serinus:ladder.0: 5", "rise strictly to 100"),
     ({"gpu": "one"}, "serinus:gpu: 'one'", "an integer from 0 to 64"),
     ({"service": "Chat"}, "serinus:service: 'Chat'", "a DNS label of at most 22 characters"),
     ({"service": "c" * 23}, f"serinus:service: '{'c' * 23}'", "a DNS label of at most 22 characters"),
