@@ -49,6 +49,8 @@ except (ReleaseError, SettingsError, KeyFileError, OSError) as error:
 
 @bentoml.service(
     name="chat",
+    # For `bentoml build`; the hashed lock is installed as it is, not resolved anew.
+    image=bentoml.images.Image(python_version="3.11", lock_python_packages=False).requirements_file("requirements.txt"),
     workers=1,  # a second worker would be a second copy of the model
     traffic={"timeout": settings.deadline_seconds + 60},  # only a backstop: the service bounds answers itself
     # Its counters take a stream that broke for a success, and keep a series for every path that anyone tries.
