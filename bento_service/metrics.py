@@ -12,6 +12,7 @@ from typing import get_args
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from engines import Load
 from exchange import Answer, Outcome
 
 # The bounds of the GenAI conventions, with the limits that objectives are usually set at.
@@ -38,6 +39,18 @@ _per_token = Histogram(
 )
 _running = Gauge("llm_requests_running", "Requests being answered", ["release"], multiprocess_mode="livesum")
 _waiting = Gauge("llm_requests_waiting", "Requests in the queue", ["release"], multiprocess_mode="livesum")
+_decoding = Gauge(
+    "llm_sequences_decoding",
+    "Sequences in the engine's batch",
+    ["release"],
+    multiprocess_mode="livesum",
+)
+_cache_used = Gauge(
+    "llm_kv_cache_usage_ratio",
+    "Share of the engine's cache in use",
+    ["release"],
+    multiprocess_mode="livemax",
+)
 _build = Gauge(
     "llm_build_info",
     "What this process answers with; always 1",
@@ -58,7 +71,15 @@ class Metrics:
         self._per_token = _per_token.labels(release)
         self.running = _running.labels(release)
         self.waiting = _waiting.labels(release)
+        self._decoding = _decoding.labels(release)
+        self._cache_used = _cache_used.labels(release)
         _build.labels(release, engine, model, revision).set(1)
+
+    def loaded(self, load: Load) -> None:
+        """Show what the engine is at."""
+        self._decoding.set(load.decoding)
+        if load.cache_used is not None:
+            self._cache_used.set(load.cache_used)
 
     def ended(self, answer: Answer) -> None:
         """Count one request."""

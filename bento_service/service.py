@@ -37,7 +37,8 @@ def _open_desk(release: Release, settings: Settings) -> Desk:
     options = release.engine_options()
     admission = Admission(options.max_concurrency, options.max_queue, metrics.running, metrics.waiting)
     observers = [metrics.ended, Quality(release.id).ended, AuditLog(release, settings.audit_file).ended]
-    return Desk(release, settings, identity, Answering(release, admission, settings.deadline_seconds, observers))
+    answering = Answering(release, admission, settings.deadline_seconds, observers)
+    return Desk(release, settings, identity, metrics, answering)
 
 
 try:

@@ -63,6 +63,21 @@ class Healthz:
         await JSONResponse(body, 200 if loaded else 503)(scope, receive, send)
 
 
+class Exposition:
+    """`GET /metrics`."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def get(self, _: Request) -> Response:
+        """All series; the engine's load is read now."""
+        engine = self._desk.answering.engine
+        if engine is not None:
+            self._desk.metrics.loaded(engine.load())
+        # Reading the values takes milliseconds, and answers in flight must not wait for it.
+        return Response(await asyncio.to_thread(exposition), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+
 def build_app(desk: Desk) -> Starlette:
     """The application; it answers 503 until the engine is warm."""
     openai = OpenAI(desk)
@@ -74,7 +89,7 @@ def build_app(desk: Desk) -> Starlette:
             Route("/v1/models/{name:path}", openai.model, methods=["GET"]),
             Route("/v1/feedback", Feedback(desk).post, methods=["POST"]),
             Route("/openapi.json", Schema(desk.release.id).get, methods=["GET"]),
-            Route("/metrics", _metrics, methods=["GET"]),
+            Route("/metrics", Exposition(desk).get, methods=["GET"]),
         ],
         middleware=[Middleware(ReleaseHeader, release_id=desk.release.id)],
         exception_handlers={
@@ -84,11 +99,6 @@ def build_app(desk: Desk) -> Starlette:
             Exception: _unexpected,
         },
     )
-
-
-async def _metrics(_: Request) -> Response:
-    # Reading the values takes milliseconds, and answers in flight must not wait for it.
-    return Response(await asyncio.to_thread(exposition), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
 async def _refused(_: Request, error: Exception) -> Response:

@@ -16,6 +16,7 @@ from api.sending import unless_disconnected
 from api.wire import parse, read_body
 from exchange import Answer, Question, Refusal
 from identity import Identity
+from metrics import Metrics
 from release import Release
 from settings import Settings
 
@@ -30,10 +31,13 @@ ROLE_HEADER = "x-serinus-role"
 class Desk:
     """What handlers need of the process."""
 
-    def __init__(self, release: Release, settings: Settings, identity: Identity, answering: Answering) -> None:
+    def __init__(
+        self, release: Release, settings: Settings, identity: Identity, metrics: Metrics, answering: Answering
+    ) -> None:
         self.release = release
         self.settings = settings
         self.identity = identity
+        self.metrics = metrics
         self.answering = answering
 
     async def take(

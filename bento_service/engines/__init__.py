@@ -55,6 +55,14 @@ class Piece:
     prompt_tokens: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What an engine is at: sequences in its batch, and the share of its cache that they hold (None: it has none)."""
+
+    decoding: int
+    cache_used: float | None = None
+
+
 class EngineError(Exception):
     """The engine could not answer. The message is for the log; users see a general one."""
 
@@ -81,6 +89,9 @@ class Engine(Protocol):
 
     def ready(self) -> bool:
         """False while it can't answer but may again: the process must get no requests."""
+
+    def load(self) -> Load:
+        """What it is at just now."""
 
     async def encode(self, messages: Sequence[Message]) -> Prompt:
         """Apply the chat template and count tokens."""

@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Sequence
 from math import floor
 from typing import TYPE_CHECKING, cast
 
-from engines import Draw, EngineError, FinishReason, Message, Piece, Prompt
+from engines import Draw, EngineError, FinishReason, Load, Message, Piece, Prompt
 from engines.options import EchoOptions
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ class EchoEngine:
         self._release_id = release_id
         self._options = options
         self._asked = 0
+        self._answering = 0
 
     async def start(self) -> None:
         """Nothing to load."""
@@ -40,6 +41,10 @@ class EchoEngine:
         """Always."""
         return True
 
+    def load(self) -> Load:
+        """The answers on their way."""
+        return Load(self._answering)
+
     async def encode(self, messages: Sequence[Message]) -> Prompt:
         """Count words."""
         return Prompt(messages, tokens=sum(len(message.content.split()) for message in messages))
@@ -48,18 +53,22 @@ class EchoEngine:
         """The words, one by one, with the delays and failures of the options."""
         options = self._options
         fails = self._next_request_fails()
-        if options.delay_ms:
-            await asyncio.sleep(options.delay_ms / 1000)
         words = [self._release_id, "heard:", *prompt.messages[-1].content.split()]
         finish: FinishReason = "stop" if len(words) <= draw.max_tokens else "length"
         words = words[: draw.max_tokens]
-        for index, word in enumerate(words):
-            last = index == len(words) - 1
-            if fails and (last or index >= options.fail_after_tokens):
-                raise EngineError("the release's fail_ratio asked for this failure")
-            if index and options.token_delay_ms:
-                await asyncio.sleep(options.token_delay_ms / 1000)
-            yield Piece(word if index == 0 else f" {word}", tokens=1, finish_reason=finish if last else None)
+        self._answering += 1
+        try:
+            if options.delay_ms:
+                await asyncio.sleep(options.delay_ms / 1000)
+            for index, word in enumerate(words):
+                last = index == len(words) - 1
+                if fails and (last or index >= options.fail_after_tokens):
+                    raise EngineError("the release's fail_ratio asked for this failure")
+                if index and options.token_delay_ms:
+                    await asyncio.sleep(options.token_delay_ms / 1000)
+                yield Piece(word if index == 0 else f" {word}", tokens=1, finish_reason=finish if last else None)
+        finally:
+            self._answering -= 1
 
     def _next_request_fails(self) -> bool:
         # By request number, evenly spread: the share is exact also for a single repeated prompt.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 
-from engines import Draw, EngineBusy, EngineError, FinishReason, Message, Piece, Prompt, PromptRefused
+from engines import Draw, EngineBusy, EngineError, FinishReason, Load, Message, Piece, Prompt, PromptRefused
 from engines.options import OpenAIOptions
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ class OpenAIEngine:
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=options.max_concurrency),
         )
         self._reachable = False
+        self._answering = 0
         self._probing: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -67,6 +68,10 @@ class OpenAIEngine:
         """Whether the server answered its last probe."""
         return self._reachable
 
+    def load(self) -> Load:
+        """The answers on their way; the server shows the rest on its own metrics."""
+        return Load(self._answering)
+
     async def encode(self, messages: Sequence[Message]) -> Prompt:
         """Leave templating and counting to the server: it reports the tokens with the answer, and refuses too many."""
         return Prompt(messages, tokens=0)
@@ -75,6 +80,7 @@ class OpenAIEngine:
         """The server's stream. Leaving early closes the connection, which tells the server to stop decoding."""
         finish: FinishReason | None = None
         counted = 0
+        self._answering += 1
         try:
             async with self._http.stream("POST", "chat/completions", json=self._body(prompt, draw)) as response:
                 if response.is_error:
@@ -93,6 +99,8 @@ class OpenAIEngine:
                         counted = usage["completion_tokens"]
         except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
             raise EngineError(f"{self._http.base_url}: {type(error).__name__}: {error}") from error
+        finally:
+            self._answering -= 1
         if finish not in ("stop", "length"):
             raise EngineError(f"{self._http.base_url}: the stream ended with finish_reason {finish!r}")
         yield Piece("", tokens=0, finish_reason=finish)

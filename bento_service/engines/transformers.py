@@ -35,7 +35,7 @@ from transformers.generation.continuous_batching.cb_logits_processors import (
 )
 from transformers.utils import logging as transformers_logging
 
-from engines import Draw, EngineError, Message, Piece, Prompt, sampling
+from engines import Draw, EngineError, Load, Message, Piece, Prompt, sampling
 from engines.options import TransformersOptions
 
 if TYPE_CHECKING:
@@ -81,6 +81,14 @@ class TransformersEngine:
     def ready(self) -> bool:
         """As long as it is alive."""
         return self.alive()
+
+    def load(self) -> Load:
+        """What the batch loop itself holds, those included that it has not noticed to be cancelled."""
+        batch = None if self._manager is None else self._manager.batch_processor
+        if batch is None:
+            return Load(0, 0.0)
+        decoding = len(batch.scheduler.active_requests) + len(batch.scheduler.waiting_requests)
+        return Load(decoding, 1 - float(batch.cache.compute_free_capacity()))
 
     async def encode(self, messages: Sequence[Message]) -> Prompt:
         """Apply the model's chat template; off the event loop, since a long prompt takes its time."""

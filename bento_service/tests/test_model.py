@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -86,12 +87,17 @@ def test_the_stream_says_what_the_whole_answer_says(model: Server) -> None:
 
 def test_decoding_stops_soon_after_the_client_has_gone(model: Server) -> None:
     body = {"model": "default", "messages": [{"role": "user", "content": "Tell me a long story."}], "stream": True}
-    with model.client as client, client.stream("POST", "/v1/chat/completions", json=body) as stream:
-        lines = stream.iter_lines()
-        next(lines)
-    assert eventually(lambda: model.metric("llm_requests_total", outcome="client_disconnect") == 1, seconds=2)
-    tokens = model.audit()[-1]["output_tokens"]
-    assert tokens < 40
+    with model.client as client, ExitStack() as streams:
+        readers = [
+            streams.enter_context(client.stream("POST", "/v1/chat/completions", json=body)).iter_lines()
+            for _ in range(4)
+        ]
+        assert all(next(reader).startswith("data: ") for reader in readers)
+        assert model.metric("llm_sequences_decoding") == 4
+        assert model.metric("llm_kv_cache_usage_ratio") > 0
+    assert eventually(lambda: model.metric("llm_sequences_decoding") == 0, seconds=2)
+    assert model.metric("llm_requests_total", outcome="client_disconnect") == 4
+    assert all(record["output_tokens"] < 48 for record in model.audit()[-4:])
 
 
 def test_a_prompt_over_the_limit_is_counted_in_tokens_and_refused(model: Server) -> None:

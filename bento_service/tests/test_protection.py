@@ -148,4 +148,5 @@ def test_a_thousand_clients_that_vanish_leave_nothing_behind(echo: Server) -> No
     before = resident()
     asyncio.run(vanish_all(1000))
     assert eventually(lambda: echo.metric("llm_requests_running") == 0, seconds=2)
+    assert echo.metric("llm_sequences_decoding") == 0
     assert resident() - before < 8_000_000
