@@ -3,8 +3,8 @@
 set -eu
 venv=$1
 
-for python in python3.13 python3.12 python3.11 python3; do
-	if command -v "$python" >/dev/null && "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+for python in python3 python3.13 python3.12 python3.11; do
+	if command -v "$python" >/dev/null && "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
 		found=$python
 		break
 	fi
@@ -29,6 +29,6 @@ if ! "$found" -c 'import ensurepip, venv' 2>/dev/null; then
 fi
 
 echo "installing the Python environment (30 s)"
-[ -x "$venv/bin/python" ] || "$found" -m venv "$venv"
+"$venv/bin/python" -m pip --version >/dev/null 2>&1 || "$found" -m venv --clear "$venv"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
