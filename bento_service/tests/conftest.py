@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -162,6 +163,15 @@ def stop(server: Server) -> None:
         server.process.kill()
         server.process.wait()
         pytest.fail(f"the service did not end within {STOP_SECONDS} s of SIGTERM:\n{server.log}")
+
+
+@pytest.fixture(scope="module")
+def no_collection() -> Iterator[None]:
+    """No garbage collection while Hypothesis reads the source for constants: its own callback on a collection in the
+    middle of that makes Pythons before 3.11.9 fail with "AST constructor recursion depth mismatch"."""
+    gc.disable()
+    yield
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,8 @@ from schemathesis.specs.openapi.checks import response_schema_conformance, statu
 
 from tests.conftest import Server
 
+pytestmark = pytest.mark.usefixtures("no_collection")
+
 PATHS = {"/chat", "/v1/chat/completions", "/v1/feedback", "/healthz", "/v1/models"}
 TAKES_A_BODY = ["/chat", "/v1/chat/completions", "/v1/feedback"]
 CHECKS = [not_a_server_error, status_code_conformance, response_schema_conformance]

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stopping import StopFilter
+
+pytestmark = pytest.mark.usefixtures("no_collection")
 
 LETTERS = st.text("ab", max_size=12)
 
