@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 
 from local.errors import LocalError
-from serinus.cli import cluster, demo
+from serinus.cli import cluster, demo, plan
 
 app = typer.Typer(
     help="Canary releases of LLM services by `pulumi up`.",
@@ -17,6 +17,7 @@ app = typer.Typer(
 )
 app.add_typer(cluster.app, name="cluster")
 app.command(name="demo")(demo.command)
+app.command(name="plan")(plan.command)
 
 
 def main() -> None:

@@ -1,0 +1,176 @@
+"""Writes a plan for people: as Markdown for the comment on a pull request, and with colours for a terminal.
+
+Both say the same lines. Much of what they quote comes from elsewhere, so Markdown shows it as code: it can neither
+format the comment nor call anybody by name.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from serinus.rollout.plan import Decision, Evidence, Feasibility, Need, Plan
+
+_MOST_CHANGES = 12
+_WORD = {Decision.GO: "may go", Decision.REFUSED: "refused", Decision.UNKNOWN: "could not be told"}
+_SIGN = {Decision.GO: "✅", Decision.REFUSED: "⛔", Decision.UNKNOWN: "❔"}
+_STYLE = {Decision.GO: "green", Decision.REFUSED: "red", Decision.UNKNOWN: "yellow"}
+
+Quote = Callable[[str], str]
+
+
+def marker(stack: str) -> str:
+    """Return the line by which the comment of a stack is found again."""
+    return f"<!-- serinus plan {stack} -->"
+
+
+def markdown(plan: Plan) -> str:
+    """Return the comment."""
+    return "\n".join([marker(plan.stack), f"### {_SIGN[plan.decision]} {_headline(plan, code)}", "", *_comment(plan)])
+
+
+def show(plan: Plan, console: Console) -> None:
+    """Print the report."""
+    console.print(Text(_headline(plan, str), style=f"bold {_STYLE[plan.decision]}"))
+    for title, lines in _sections(plan, str):
+        console.print(Text(title, style="bold"))
+        for line in lines:
+            console.print(Text(f"  {line}"))
+    if plan.evidence:
+        console.print(_arms(plan.evidence))
+    console.print(Text(_footer(plan), style="dim"))
+
+
+def code(text: str) -> str:
+    """Quote a text of any content on one line of Markdown, in a table's cell too."""
+    line = " ".join(text.split()).replace("|", "\\|")
+    longest = max((len(run) for run in re.findall("`+", line)), default=0)
+    fence = "`" * (longest + 1)
+    space = " " if line.startswith("`") or line.endswith("`") else ""
+    return f"{fence}{space}{line}{space}{fence}" if line else ""
+
+
+def duration(seconds: float) -> str:
+    """Say a time as people plan it: 40 s, 12 min, 3 h 20 min, 5 days."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 90:
+        return f"{minutes} min"
+    hours, rest = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {rest:02d} min"
+    return f"{round(hours / 24)} days"
+
+
+def _headline(plan: Plan, quote: Quote) -> str:
+    step = "no step" if plan.step is None else f"{plan.step.old} % → {plan.step.new} %"
+    if plan.step is not None and plan.step.old == plan.step.new:
+        step = f"stays at {plan.step.new} %"
+    return f"{quote(plan.service or 'unknown service')} on {quote(plan.stack)}: {step}: {_WORD[plan.decision]}"
+
+
+def _comment(plan: Plan) -> Iterator[str]:
+    for title, lines in _sections(plan, code):
+        yield f"**{title}**"
+        yield ""
+        yield from (f"* {line}" for line in lines)
+        yield ""
+        if title == _EVIDENCE and plan.evidence:
+            yield "| | requests | errors | slow |"
+            yield "|---|--:|--:|--:|"
+            for arm, counts in (("canary", plan.evidence.canary), ("stable", plan.evidence.stable)):
+                yield f"| {arm} | {counts.requests:,} | {counts.errors:,} | {counts.slow:,} |"
+            yield ""
+    yield f"<sub>{_footer(plan)}</sub>"
+    yield ""
+
+
+_EVIDENCE = "Evidence"
+
+
+def _sections(plan: Plan, quote: Quote) -> Iterator[tuple[str, list[str]]]:
+    if plan.refusals:
+        yield (
+            "Refused",
+            [
+                f"{quote(one.rule)} ({one.by}): {quote(' '.join(filter(None, (one.sentence, one.remedy))))}"
+                for one in plan.refusals
+            ],
+        )
+    if plan.unknowns:
+        yield "Could not be told", [quote(one) for one in plan.unknowns]
+    if not plan.refusals and plan.step is not None:
+        yield "Rules", ["no rule refuses this change"]
+    yield _EVIDENCE, list(_evidence(plan, quote))
+    if plan.drift:
+        yield (
+            "Drift: the cluster is not as the last update left it",
+            [
+                f"{quote(one.ingress)} {quote(one.what)}: settings {quote(one.settings)}, "
+                f"checkpoint {quote(one.checkpoint)}, live {quote(one.live)} ({quote(one.cause)})"
+                for one in plan.drift
+            ],
+        )
+    yield "Feasibility", list(_feasibility(plan))
+    yield "Resources", list(_changes(plan, quote))
+
+
+def _evidence(plan: Plan, quote: Quote) -> Iterator[str]:
+    seen = plan.evidence
+    if seen is None:
+        yield f"none: {quote(plan.no_evidence)}. No data is not health."
+        return
+    verdict = f"verdict {quote(seen.verdict.value)}" if seen.verdict else "no verdict yet"
+    yield f"{verdict}, {seen.age_seconds:.0f} s old" + (f": {quote(seen.because)}" if seen.because else "")
+    yield f"baked {duration(seen.baked_seconds)} of {duration(seen.bake_seconds)}; allowed now: {seen.allowed_weight} %"
+    if seen.held:
+        yield f"held: {quote(seen.held)}"
+
+
+def _feasibility(plan: Plan) -> Iterator[str]:
+    told = plan.feasibility
+    if told is None:
+        yield plan.no_feasibility
+        return
+    source = "as counted" if told.measured else "as given"
+    yield f"{told.per_second:.3g} requests/s ({source}); the stable usually has {told.usual:.1%} bad ones"
+    yield f"a canary with {told.worth_seeing:.1%} bad ones fails after {_need(told.to_fail)}"
+    yield f"a canary like the stable passes after {_need(told.to_pass)}"
+    yield _bake(told)
+    yield from (f"warning: {warning}" for warning in told.warnings)
+
+
+def _bake(told: Feasibility) -> str:
+    return f"the step bakes {duration(told.bake_seconds)}" if told.bake_seconds else "the step has no bake time"
+
+
+def _need(need: Need) -> str:
+    if need.seconds is None or need.requests is None:
+        return "no time at all"
+    return f"{duration(need.seconds)} or {need.requests:,} requests on the canary"
+
+
+def _changes(plan: Plan, quote: Quote) -> Iterator[str]:
+    for one in plan.changes[:_MOST_CHANGES]:
+        where = f": {', '.join(quote(path) for path in one.paths)}" if one.paths else ""
+        yield f"{one.op} {quote(f'{one.kind}/{one.name}')}{where}"
+    more = len(plan.changes) - _MOST_CHANGES
+    if more > 0:
+        yield f"and {more} more"
+    yield f"{len(plan.changes)} to change, {plan.unchanged} unchanged"
+
+
+def _arms(evidence: Evidence) -> Table:
+    table = Table("", "requests", "errors", "slow", box=None)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for arm, counts in (("canary", evidence.canary), ("stable", evidence.stable)):
+        table.add_row(arm, f"{counts.requests:,}", f"{counts.errors:,}", f"{counts.slow:,}")
+    return table
+
+
+def _footer(plan: Plan) -> str:
+    return f"serinus plan, exit code {plan.exit_code}, as of {plan.at:%Y-%m-%d %H:%M:%S %Z}"
