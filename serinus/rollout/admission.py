@@ -163,8 +163,12 @@ def _ingresses(guarded: Guarded) -> Policy:
 
 def _objects(guarded: Guarded) -> Policy:
     """The CanaryRelease stays while it is needed, and is the only one of its host."""
-    ours = f"name == {_text(guarded.service)} && {{0}}.metadata.namespace == {_text(guarded.namespace)}"
-    is_ours = f"({{0}}.metadata.{ours})"
+
+    def is_ours(thing: str) -> str:
+        metadata = f"{thing}.metadata"
+        return f"({metadata}.name == {_text(guarded.service)} && {metadata}.namespace == {_text(guarded.namespace)})"
+
+    on_our_host = f"object.spec.host == {_text(guarded.host)}"
     status = "oldObject.?status"
     values = {
         "weight": "oldObject.spec.weight",
@@ -173,7 +177,6 @@ def _objects(guarded: Guarded) -> Policy:
         "host": _text(guarded.host),
         "owner": _text(f"{guarded.namespace}/{guarded.service}"),
     }
-    deleted = "request.operation == 'DELETE'"
     return Policy(
         _name(guarded, "objects"),
         Resource(GROUP, VERSION, PLURAL, ("CREATE", "UPDATE", "DELETE")),
@@ -181,22 +184,26 @@ def _objects(guarded: Guarded) -> Policy:
             *_but_for(guarded.break_glass),
             Named(
                 "ours-or-of-our-host",
-                f"{deleted} ? {is_ours.format('oldObject')} : object.spec.host == {_text(guarded.host)}",
+                f"request.operation == 'DELETE' ? {is_ours('oldObject')} : {on_our_host}",
             ),
-            # Who deletes the namespace deletes the Ingress too, so there is nothing left to guard.
-            Named("namespace-stays", f"!({deleted} && namespaceObject.?metadata.?deletionTimestamp.hasValue())"),
         ),
-        (),
+        (
+            # Who deletes the namespace deletes the Ingress too, so there is nothing left to guard.
+            Named(
+                "deleted",
+                "request.operation == 'DELETE' && !namespaceObject.?metadata.?deletionTimestamp.hasValue()",
+            ),
+        ),
         (
             Validation(
-                f"!({deleted} && {status}.?hold.hasValue())",
+                f"!(variables.deleted && {status}.?hold.hasValue())",
                 _sentence(
                     "the release is held: {reason} (held). Look at the evidence, then run `serinus resume`.", values
                 ),
                 "held",
             ),
             Validation(
-                f"!({deleted} && (oldObject.spec.weight > 0 || {status}.?weight.orValue(0) > 0))",
+                f"!(variables.deleted && (oldObject.spec.weight > 0 || {status}.?weight.orValue(0) > 0))",
                 _sentence(
                     "the canary is live: declared {weight} %, seen {seen} % (live). Bring the weight to 0 first.",
                     values,
@@ -206,7 +213,7 @@ def _objects(guarded: Guarded) -> Policy:
             Validation(
                 # Without its object a guard lets every rise pass. So the right to delete the one is the right to
                 # delete the other.
-                f"!({deleted}) || authorizer.group('admissionregistration.k8s.io')"
+                "!variables.deleted || authorizer.group('admissionregistration.k8s.io')"
                 ".resource('validatingadmissionpolicies').check('delete').allowed()",
                 _text(
                     "the guard needs its object (guarded). "
@@ -215,7 +222,7 @@ def _objects(guarded: Guarded) -> Policy:
                 "guarded",
             ),
             Validation(
-                f"{deleted} || {is_ours.format('object')}",
+                f"request.operation == 'DELETE' || {is_ours('object')}",
                 _sentence(
                     "the host {host} is guarded by the CanaryRelease {owner} already (second-canary). "
                     "Use another host.",

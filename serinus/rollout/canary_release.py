@@ -73,47 +73,45 @@ class Spec(Record):
         return Declared(self.service, self.canary, ladder_of(self.ladder), generation)
 
 
-class _Validation(dict[str, str]):
+def _comparison(rule: str, message: str, says: str = "") -> dict[str, str]:
     """One CEL rule of the schema; `says` is CEL that makes the message, where it carries values."""
-
-    def __init__(self, rule: str, message: str, says: str = "") -> None:
-        super().__init__(rule=rule, message=message, **({"messageExpression": says} if says else {}))
+    return {"rule": rule, "message": message, **({"messageExpression": says} if says else {})}
 
 
 _BAKED = "(has(self.bakedSeconds) ? self.bakedSeconds : 0.0)"
-_COMPARISONS: Mapping[str, list[_Validation]] = {
+_COMPARISONS: Mapping[str, list[dict[str, str]]] = {
     "Counts": [
-        _Validation(
+        _comparison(
             f"(has(self.{part}) ? self.{part} : 0) <= (has(self.requests) ? self.requests : 0)",
             f"there can't be more {what} than requests",
         )
         for part, what in (("errors", "errors"), ("slow", "slow requests"))
     ],
     "Status": [
-        _Validation(
+        _comparison(
             "!has(self.stepStartedAt) || self.stepStartedAt <= self.observedAt",
             "the step started after it was observed: a clock jumped",
         ),
-        _Validation(
+        _comparison(
             f"{_BAKED} * 1000.0 <= "
             "(has(self.stepStartedAt) ? double((self.observedAt - self.stepStartedAt).getMilliseconds()) : 0.0)",
             "the step has baked longer than it lasts",
         ),
     ],
     "Spec": [
-        _Validation(
+        _comparison(
             "self.weight == 0 || self.canary != ''",
             "the weight is above 0, but there is no canary for this traffic",
         ),
     ],
     "Ladder": [
-        _Validation("size(self) > 0", f"a ladder has 1 to {MOST_RUNGS} rungs, this one has none"),
-        _Validation(
+        _comparison("size(self) > 0", f"a ladder has 1 to {MOST_RUNGS} rungs, this one has none"),
+        _comparison(
             "self.all(i, rung, i == 0 || self[i - 1].weight < rung.weight)",
             "the weights of a ladder rise strictly",
             "'the weights of a ladder rise strictly, these do not: %s'.format([self.map(rung, rung.weight)])",
         ),
-        _Validation(
+        _comparison(
             "size(self) == 0 || self[size(self) - 1].weight == 100",
             "the last rung of a ladder is 100",
             "'the last rung of a ladder is 100, this one ends at %d'.format([self[size(self) - 1].weight])",
@@ -121,8 +119,8 @@ _COMPARISONS: Mapping[str, list[_Validation]] = {
     ],
 }
 _OF_THE_WHOLE = [
-    _Validation("self.metadata.name == self.spec.service", "a CanaryRelease is named like its service, spec.service"),
-    _Validation(
+    _comparison("self.metadata.name == self.spec.service", "a CanaryRelease is named like its service, spec.service"),
+    _comparison(
         "!has(self.status) || self.status.service == self.spec.service",
         "the status is of another service than spec.service",
     ),
@@ -172,7 +170,7 @@ def crd() -> dict[str, Any]:
                     "storage": True,
                     "subresources": {"status": {}},
                     "additionalPrinterColumns": [
-                        {"name": name, "type": type_, "jsonPath": path, "priority": priority}
+                        {"name": name, "type": type_, "jsonPath": path} | ({"priority": priority} if priority else {})
                         for name, type_, path, priority in _COLUMNS
                     ],
                     "schema": {"openAPIV3Schema": schema},
@@ -200,7 +198,7 @@ def _structural(model: type[BaseModel]) -> dict[str, Any]:
         if "items" in schema:
             # Comparing rungs is only cheap enough for the API server where it knows how many there may be.
             kept |= {"items": translate(schema["items"]), "maxItems": MOST_RUNGS, "x-kubernetes-list-type": "atomic"}
-        comparisons = _COMPARISONS.get(schema.get("title", ""))
+        comparisons = [dict(one) for one in _COMPARISONS.get(schema.get("title", ""), [])]
         return kept | ({"x-kubernetes-validations": comparisons} if comparisons else {})
 
     return translate(whole)

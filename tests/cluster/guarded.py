@@ -93,6 +93,13 @@ class Place:
         )
         assert changed.ok, changed.message
 
+    def passing_status(self, **changes: object) -> None:
+        """Write the status of a canary that may rise from 5 to 20, changed by keyword."""
+        generation = int(self.admin.get(self.release).document["metadata"]["generation"])
+        case = Parity("passing", [], status=dict(changes))
+        written = self.set_status(case.document(datetime.now(UTC), generation))
+        assert written.ok, written.message
+
     def set_override(self, override: Mapping[str, str] | None) -> int:
         """Write the override into the spec; return the object's generation."""
         answer = self.admin.patch(self.release, {"spec": {"override": override}})
@@ -166,9 +173,10 @@ def guarded_place(guarded: Guarded) -> Iterator[Place]:
         _wait_for_the_guard(place)
         yield place
     finally:
+        # The namespace first: the guard must let its objects go with it.
+        kubernetes.kubectl("delete", "namespace", guarded.namespace, "--ignore-not-found", "--timeout=60s", timeout=70)
         for one in reversed(policies):
             kubernetes.kubectl("delete", one["kind"], one["metadata"]["name"], "--ignore-not-found")
-        kubernetes.kubectl("delete", "namespace", guarded.namespace, "--ignore-not-found", "--timeout=60s", timeout=70)
 
 
 def permission(namespace: str, name: str, subject: Mapping[str, str], *resources: str) -> list[dict[str, Any]]:
