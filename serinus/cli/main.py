@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 
 from local.errors import LocalError
-from serinus.cli import cluster, demo, plan
+from serinus.cli import cluster, demo, install_crd, plan, status
 
 app = typer.Typer(
     help="Canary releases of LLM services by `pulumi up`.",
@@ -16,8 +16,10 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.add_typer(cluster.app, name="cluster")
+app.add_typer(status.app, name="status")
 app.command(name="demo")(demo.command)
 app.command(name="plan")(plan.command)
+app.command(name="install-crd")(install_crd.command)
 
 
 def main() -> None:
