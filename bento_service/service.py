@@ -17,6 +17,7 @@ from answering import Answering
 from api.app import Healthz, build_app
 from api.desk import Desk
 from audit import AuditLog
+from capture import Capture, CaptureError
 from engines import Engine, EngineError, create_engine
 from identity import Identity, KeyFileError
 from metrics import Metrics
@@ -37,6 +38,8 @@ def _open_desk(release: Release, settings: Settings) -> Desk:
     options = release.engine_options()
     admission = Admission(options.max_concurrency, options.max_queue, metrics.running, metrics.waiting)
     observers = [metrics.ended, Quality(release.id).ended, AuditLog(release, settings.audit_file).ended]
+    if settings.capture is not None:
+        observers.append(Capture(release.id, settings.capture).ended)
     answering = Answering(release, admission, settings.deadline_seconds, observers)
     return Desk(release, settings, identity, metrics, answering)
 
@@ -44,7 +47,7 @@ def _open_desk(release: Release, settings: Settings) -> Desk:
 try:
     settings = read_settings()
     desk = _open_desk(load_release(settings.release_file), settings)
-except (ReleaseError, SettingsError, KeyFileError, OSError) as error:
+except (ReleaseError, SettingsError, KeyFileError, CaptureError, OSError) as error:
     sys.exit(f"The service can't start. {error}")
 
 

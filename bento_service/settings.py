@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from capture import CaptureSettings
+
 
 class SettingsError(Exception):
     """An environment variable has a wrong value; the message names it."""
@@ -26,6 +28,7 @@ class Settings:
     audit_file: Path | None
     model_aliases: tuple[str, ...]
     canary_notice: str | None
+    capture: CaptureSettings | None
 
 
 def read_settings(env: Mapping[str, str] = os.environ) -> Settings:
@@ -39,7 +42,22 @@ def read_settings(env: Mapping[str, str] = os.environ) -> Settings:
         audit_file=_path(env, "SERINUS_AUDIT_FILE"),
         model_aliases=tuple(env.get("SERINUS_MODEL_ALIASES", "default").split()),
         canary_notice=env.get("SERINUS_CANARY_NOTICE") or None,
+        capture=_capture(env),
     )
+
+
+def _capture(env: Mapping[str, str]) -> CaptureSettings | None:
+    folder, key = _path(env, "SERINUS_CAPTURE_DIR"), _path(env, "SERINUS_CAPTURE_KEY_FILE")
+    if folder is None and key is None:
+        return None
+    if folder is None or key is None:
+        raise SettingsError(
+            "SERINUS_CAPTURE_DIR and SERINUS_CAPTURE_KEY_FILE (the public key) are set together or not."
+        )
+    ratio = _positive(env, "SERINUS_CAPTURE_RATIO", 0.01)
+    if ratio > 1:
+        raise SettingsError(f"SERINUS_CAPTURE_RATIO is {ratio:g}: allowed is a share above 0, up to 1.")
+    return CaptureSettings(folder, key, ratio)
 
 
 def _path(env: Mapping[str, str], name: str) -> Path | None:

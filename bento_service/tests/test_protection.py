@@ -14,6 +14,7 @@ from time import monotonic
 import httpx
 import pytest
 
+import capture
 from tests.conftest import Server, document, eventually, serving, stop
 
 STREAM = {"model": "default", "messages": [{"role": "user", "content": "word " * 40}], "stream": True}
@@ -89,7 +90,13 @@ def test_a_body_that_never_comes_holds_nothing_else_up(slow: Server) -> None:
 def test_requests_in_flight_finish_when_the_process_is_told_to_end(tmp_path: Path) -> None:
     audit = tmp_path / "audit.jsonl"
     audit.write_text('{"type": "earlier"}\n')
-    env = {"SERINUS_AUDIT_FILE": str(audit)}
+    capture.make_keys(tmp_path)
+    env = {
+        "SERINUS_AUDIT_FILE": str(audit),
+        "SERINUS_CAPTURE_DIR": str(tmp_path / "captures"),
+        "SERINUS_CAPTURE_KEY_FILE": str(tmp_path / "capture.pub"),
+        "SERINUS_CAPTURE_RATIO": "1",
+    }
     with serving(tmp_path, document(options={"token_delay_ms": 50}), env) as server, ThreadPoolExecutor(6) as pool:
         bodies = [("/chat", {"prompt": "word " * 28})] * 3 + [("/v1/chat/completions", STREAM)] * 3
         asked = [pool.submit(httpx.post, server.url + path, json=body, timeout=30) for path, body in bodies]
@@ -103,6 +110,8 @@ def test_requests_in_flight_finish_when_the_process_is_told_to_end(tmp_path: Pat
     # The records of answers that ended during the drain are there, after what the file held before.
     lines = [json.loads(line) for line in audit.read_text().splitlines()]
     assert [line.get("outcome") for line in lines] == [None] + ["ok"] * 6
+    records = capture.open_captures(tmp_path / "capture.key", list((tmp_path / "captures").iterdir()))
+    assert {json.loads(record)["id"] for record in records} == {line["id"] for line in lines[1:]}
 
 
 def test_readiness_falls_before_the_drain_and_answers_go_on(echo: Server, client: httpx.Client) -> None:

@@ -84,6 +84,7 @@ def test_a_shared_key_lets_another_pod_check_an_answers_id(tmp_path: Path) -> No
     assert one.user("bob") == other.user("bob") != one.user("eve")
 
 
+@pytest.mark.model
 def test_probes_are_answered_while_the_model_loads_and_a_failed_load_ends_the_process(tmp_path: Path) -> None:
     # Importing torch alone takes seconds, so this sees the loading, and the end that follows for want of weights.
     model = {"id": "none", "path": str(tmp_path / "nowhere"), "revision": "1"}
