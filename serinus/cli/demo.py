@@ -19,7 +19,7 @@ from local.traffic import Answer, Client, background
 from serinus.cli.stack import Result, Stack
 
 LADDER = (5, 20, 50, 100)
-BACKGROUND_PER_SECOND = 1.0
+BACKGROUND_PER_SECOND = 2.0
 CONCURRENCY = 8
 PROMPTS = (
     "What is the capital of France?",
