@@ -1,34 +1,17 @@
 """The rules as Python answers them for annotations, and what can be seen of their CEL without an API server."""
 
-from datetime import datetime
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from serinus.rollout.admission import Guarded, policies
-from serinus.rollout.canary_release import Spec
-from serinus.rollout.hold import Override, waive
 from serinus.rollout.patterns import bucket_pattern
 from serinus.rollout.rules import CAP_RULES, LADDER_RULES, STATUS_RULES
 from serinus.rollout.share import LONGEST_PATTERN, share
-from serinus.rollout.status import read_status
-from serinus.rollout.step import check_step
-from tests.parity_cases import GENERATION, PARITY, SPEC, Parity, annotations, buckets, moved_override
-from tests.rollout.step_cases import NOW
+from tests.parity_cases import PARITY, Parity, annotations, buckets
+from tests.parity_readers import python_codes
 
-now = datetime.fromisoformat(NOW)
-declared = Spec.model_validate({"service": "chat", "host": "chat.example.com", **SPEC}).declared(GENERATION)
 guarded = Guarded("chat", "serinus", "chat.example.com")
-
-
-def python_codes(case: Parity) -> list[str]:
-    """What the rules say, as every reader in Python asks them."""
-    status = read_status(case.document(now, GENERATION))
-    found = check_step(declared, status, share(case.old, uncounted=0), share(case.new), now)
-    override = moved_override(case, now)
-    remaining, _ = waive(found, Override.model_validate(override) if override else None, now)
-    return [violation.code for violation in remaining]
 
 
 def test_the_table_is_large_and_its_names_tell_the_cases_apart() -> None:
