@@ -23,6 +23,7 @@ from identity import Identity, KeyFileError
 from metrics import Metrics
 from quality import Quality
 from release import Release, ReleaseError, load_release
+from scoring import ScorerError, Scoring
 from settings import Settings, SettingsError, read_settings
 
 log = logging.getLogger("serinus.chat")
@@ -40,6 +41,8 @@ def _open_desk(release: Release, settings: Settings) -> Desk:
     observers = [metrics.ended, Quality(release.id).ended, AuditLog(release, settings.audit_file).ended]
     if settings.capture is not None:
         observers.append(Capture(release.id, settings.capture).ended)
+    if settings.scorer is not None:
+        observers.append(Scoring(release.id, settings.scorer, settings.scorer_ratio).ended)
     answering = Answering(release, admission, settings.deadline_seconds, observers)
     return Desk(release, settings, identity, metrics, answering)
 
@@ -47,7 +50,7 @@ def _open_desk(release: Release, settings: Settings) -> Desk:
 try:
     settings = read_settings()
     desk = _open_desk(load_release(settings.release_file), settings)
-except (ReleaseError, SettingsError, KeyFileError, CaptureError, OSError) as error:
+except (ReleaseError, SettingsError, KeyFileError, CaptureError, ScorerError, OSError) as error:
     sys.exit(f"The service can't start. {error}")
 
 

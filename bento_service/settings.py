@@ -29,6 +29,8 @@ class Settings:
     model_aliases: tuple[str, ...]
     canary_notice: str | None
     capture: CaptureSettings | None
+    scorer: str | None
+    scorer_ratio: float
 
 
 def read_settings(env: Mapping[str, str] = os.environ) -> Settings:
@@ -43,6 +45,8 @@ def read_settings(env: Mapping[str, str] = os.environ) -> Settings:
         model_aliases=tuple(env.get("SERINUS_MODEL_ALIASES", "default").split()),
         canary_notice=env.get("SERINUS_CANARY_NOTICE") or None,
         capture=_capture(env),
+        scorer=env.get("SERINUS_SCORER") or None,
+        scorer_ratio=_share(env, "SERINUS_SCORER_RATIO", 1.0),
     )
 
 
@@ -54,10 +58,14 @@ def _capture(env: Mapping[str, str]) -> CaptureSettings | None:
         raise SettingsError(
             "SERINUS_CAPTURE_DIR and SERINUS_CAPTURE_KEY_FILE (the public key) are set together or not."
         )
-    ratio = _positive(env, "SERINUS_CAPTURE_RATIO", 0.01)
-    if ratio > 1:
-        raise SettingsError(f"SERINUS_CAPTURE_RATIO is {ratio:g}: allowed is a share above 0, up to 1.")
-    return CaptureSettings(folder, key, ratio)
+    return CaptureSettings(folder, key, _share(env, "SERINUS_CAPTURE_RATIO", 0.01))
+
+
+def _share(env: Mapping[str, str], name: str, default: float) -> float:
+    share = _positive(env, name, default)
+    if share > 1:
+        raise SettingsError(f"{name} is {share:g}: allowed is a share above 0, up to 1.")
+    return share
 
 
 def _path(env: Mapping[str, str], name: str) -> Path | None:
