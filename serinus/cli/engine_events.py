@@ -9,6 +9,7 @@ from serinus.rollout.plan import Change, Preview, Refusal, Route
 
 _INGRESS = re.compile(r"kubernetes:networking\.k8s\.io/[^:]+:Ingress")
 _DENIED = re.compile(r"denied request: (?P<sentence>.*)", re.DOTALL)
+_CONFLICT = re.compile(r"Apply failed with \d+ conflicts?: (?P<sentence>.*)", re.DOTALL)
 _CODE = re.compile(r"\((?P<code>[a-z]+(?:-[a-z]+)*)\)")
 # How the program begins when it refuses its settings (stacks/settings.py).
 _UNUSABLE = "The settings of this stack can't be used"
@@ -36,7 +37,7 @@ def read_preview(lines: Iterable[str], project: str) -> Preview:
         for side, document in ((wanted, _part(one, "new", "inputs")), (checkpoint, _part(one, "old", "outputs"))):
             if labelled(document, service):
                 side[document["metadata"]["name"]] = route(document)
-    failures = list(_failures(events))
+    failures = list(dict.fromkeys(_failures(events)))
     return Preview(
         config=config,
         wanted=wanted,
@@ -105,11 +106,18 @@ def _failures(events: Iterable[Mapping[str, Any]]) -> Iterator[str | Refusal]:
         message = event["message"].strip()
         if event["severity"] != "error" or message == _PREVIEW_FAILED:
             continue
-        denied = _DENIED.search(message)
+        denied, conflict = _DENIED.search(message), _CONFLICT.search(message)
         if message.startswith(_UNUSABLE):
             yield Refusal(by="program", rule="settings", sentence=message)
         elif denied:
             code = _CODE.search(denied["sentence"])
             yield Refusal(by="cluster", rule=code["code"] if code else "admission", sentence=denied["sentence"].strip())
+        elif conflict:
+            yield Refusal(
+                by="cluster",
+                rule="field-conflict",
+                sentence=f"somebody else has set this: {conflict['sentence']}",
+                remedy="Look at the drift. After a cut run `serinus resume`; a change by hand must be taken back.",
+            )
         else:
             yield message

@@ -8,10 +8,9 @@ import re
 from collections.abc import Callable, Iterator
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from serinus.rollout.plan import Decision, Evidence, Feasibility, Need, Plan
+from serinus.rollout.plan import Decision, Feasibility, Need, Plan
 
 _MOST_CHANGES = 12
 _WORD = {Decision.GO: "may go", Decision.REFUSED: "refused", Decision.UNKNOWN: "could not be told"}
@@ -33,19 +32,22 @@ def markdown(plan: Plan) -> str:
 
 def show(plan: Plan, console: Console) -> None:
     """Print the report."""
-    console.print(Text(_headline(plan, str), style=f"bold {_STYLE[plan.decision]}"))
-    for title, lines in _sections(plan, str):
+    console.print(Text(_headline(plan, plain), style=f"bold {_STYLE[plan.decision]}"))
+    for title, lines in _sections(plan, plain):
         console.print(Text(title, style="bold"))
         for line in lines:
             console.print(Text(f"  {line}"))
-    if plan.evidence:
-        console.print(_arms(plan.evidence))
     console.print(Text(_footer(plan), style="dim"))
+
+
+def plain(text: str) -> str:
+    """Put a text on one line."""
+    return " ".join(text.split())
 
 
 def code(text: str) -> str:
     """Quote a text of any content on one line of Markdown, in a table's cell too."""
-    line = " ".join(text.split()).replace("|", "\\|")
+    line = plain(text).replace("|", "\\|")
     longest = max((len(run) for run in re.findall("`+", line)), default=0)
     fence = "`" * (longest + 1)
     space = " " if line.startswith("`") or line.endswith("`") else ""
@@ -78,17 +80,8 @@ def _comment(plan: Plan) -> Iterator[str]:
         yield ""
         yield from (f"* {line}" for line in lines)
         yield ""
-        if title == _EVIDENCE and plan.evidence:
-            yield "| | requests | errors | slow |"
-            yield "|---|--:|--:|--:|"
-            for arm, counts in (("canary", plan.evidence.canary), ("stable", plan.evidence.stable)):
-                yield f"| {arm} | {counts.requests:,} | {counts.errors:,} | {counts.slow:,} |"
-            yield ""
     yield f"<sub>{_footer(plan)}</sub>"
     yield ""
-
-
-_EVIDENCE = "Evidence"
 
 
 def _sections(plan: Plan, quote: Quote) -> Iterator[tuple[str, list[str]]]:
@@ -104,7 +97,7 @@ def _sections(plan: Plan, quote: Quote) -> Iterator[tuple[str, list[str]]]:
         yield "Could not be told", [quote(one) for one in plan.unknowns]
     if not plan.refusals and plan.step is not None:
         yield "Rules", ["no rule refuses this change"]
-    yield _EVIDENCE, list(_evidence(plan, quote))
+    yield "Evidence", list(_evidence(plan, quote))
     if plan.drift:
         yield (
             "Drift: the cluster is not as the last update left it",
@@ -126,6 +119,8 @@ def _evidence(plan: Plan, quote: Quote) -> Iterator[str]:
     verdict = f"verdict {quote(seen.verdict.value)}" if seen.verdict else "no verdict yet"
     yield f"{verdict}, {seen.age_seconds:.0f} s old" + (f": {quote(seen.because)}" if seen.because else "")
     yield f"baked {duration(seen.baked_seconds)} of {duration(seen.bake_seconds)}; allowed now: {seen.allowed_weight} %"
+    for arm, counts in (("canary", seen.canary), ("stable", seen.stable)):
+        yield f"{arm}: {counts.requests:,} requests, {counts.errors:,} errors, {counts.slow:,} slow"
     if seen.held:
         yield f"held: {quote(seen.held)}"
 
@@ -137,8 +132,8 @@ def _feasibility(plan: Plan) -> Iterator[str]:
         return
     source = "as counted" if told.measured else "as given"
     yield f"{told.per_second:.3g} requests/s ({source}); the stable usually has {told.usual:.1%} bad ones"
-    yield f"a canary with {told.worth_seeing:.1%} bad ones fails after {_need(told.to_fail)}"
-    yield f"a canary like the stable passes after {_need(told.to_pass)}"
+    yield f"a canary with {told.worth_seeing:.1%} bad ones {_need('fails', told.to_fail)}"
+    yield f"a canary like the stable {_need('passes', told.to_pass)}"
     yield _bake(told)
     yield from (f"warning: {warning}" for warning in told.warnings)
 
@@ -147,10 +142,10 @@ def _bake(told: Feasibility) -> str:
     return f"the step bakes {duration(told.bake_seconds)}" if told.bake_seconds else "the step has no bake time"
 
 
-def _need(need: Need) -> str:
+def _need(verb: str, need: Need) -> str:
     if need.seconds is None or need.requests is None:
-        return "no time at all"
-    return f"{duration(need.seconds)} or {need.requests:,} requests on the canary"
+        return f"never {verb}"
+    return f"{verb} after {duration(need.seconds)}, {need.requests:,} requests on the canary"
 
 
 def _changes(plan: Plan, quote: Quote) -> Iterator[str]:
@@ -161,15 +156,6 @@ def _changes(plan: Plan, quote: Quote) -> Iterator[str]:
     if more > 0:
         yield f"and {more} more"
     yield f"{len(plan.changes)} to change, {plan.unchanged} unchanged"
-
-
-def _arms(evidence: Evidence) -> Table:
-    table = Table("", "requests", "errors", "slow", box=None)
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for arm, counts in (("canary", evidence.canary), ("stable", evidence.stable)):
-        table.add_row(arm, f"{counts.requests:,}", f"{counts.errors:,}", f"{counts.slow:,}")
-    return table
 
 
 def _footer(plan: Plan) -> str:

@@ -84,7 +84,9 @@ def _said(
 ) -> _Said:
     refusals, unknowns = list(preview.refusals), list(preview.errors)
     if step is None:
-        return _Said(refusals, unknowns or ["the preview ended before it reached the canary's Ingress"])
+        if not refusals and not unknowns:
+            unknowns.append("the preview ended before it reached the canary's Ingress")
+        return _Said(refusals, unknowns)
     if not step.rises:
         return _Said(refusals, unknowns)
     found: list[Violation] = []

@@ -28,7 +28,9 @@ class Expected:
 
 def outlook(expected: Expected, status: Status | None, step: Step | None, ladder: Ladder | str) -> Feasibility | str:
     """Return what the step can show, or why that is not said."""
-    if step is None or not step.rises:
+    if step is None:
+        return "there is no step"
+    if not step.rises:
         return "the weight does not rise"
     if 1.0 - step.new / 100.0 < _CHARTER.comparable:
         return f"at {step.new} % the stable has too few requests to compare with"
