@@ -24,8 +24,9 @@ class CanaryReleaseArgs:
 class CanaryRelease(pulumi.ComponentResource):
     """The object's spec. Its status is the agent's.
 
-    It must come after the Ingresses (`depends_on`): the guard compares a rise with what was declared and observed
-    before it, and a spec that ran ahead would look like one that nobody has observed yet.
+    It must come after the guard and the Ingresses (`depends_on`). The guard compares a rise with what was declared and
+    observed before it, and a spec that ran ahead would look like one that nobody has observed yet. And where the guard
+    refuses to lose this object, the guard itself must still be there.
     """
 
     def __init__(self, args: CanaryReleaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:

@@ -84,7 +84,8 @@ def _policy_spec(policy: Policy) -> k8s.admissionregistration.v1.ValidatingAdmis
                 # Said where the sentence can't be made, such as from a reason that has line breaks.
                 "message": f"refused by the rule {one.code}",
                 "message_expression": one.says,
-                "reason": "Forbidden",
+                # Not "Forbidden": a preview takes that for a lack of rights, and goes on.
+                "reason": "Invalid",
             }
             for one in policy.validations
         ],

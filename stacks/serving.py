@@ -47,7 +47,7 @@ def declare(settings: Settings) -> None:
     if settings.guard:
         CanaryRelease(
             CanaryReleaseArgs(_spec(settings), namespace, settings.namespace),
-            pulumi.ResourceOptions.merge(inside, pulumi.ResourceOptions(depends_on=[split])),
+            pulumi.ResourceOptions.merge(inside, pulumi.ResourceOptions(depends_on=[*guard, split])),
         )
 
 

@@ -4,15 +4,19 @@ No pod runs. What the API server answers to a change of an Ingress depends on no
 """
 
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import yaml
 
-from local import kubernetes
+from local import engine, kubernetes
 from local.places import KUBECONFIG
 from serinus.rollout.admission import Guarded
 from serinus.rollout.canary_release import API_VERSION, KIND, crd
@@ -142,7 +146,7 @@ def refusal(answer: Answer) -> str:
     """Return the code of a refusal by the guard, empty where the answer is a yes."""
     if answer.ok:
         return ""
-    assert answer.code == 403, answer.message
+    assert answer.code == 422, answer.message
     assert "denied request: " in answer.message, answer.message
     return answer.message.rpartition(" (")[2].partition(")")[0]
 
@@ -177,6 +181,13 @@ def guarded_place(guarded: Guarded) -> Iterator[Place]:
         kubernetes.kubectl("delete", "namespace", guarded.namespace, "--ignore-not-found", "--timeout=60s", timeout=70)
         for one in reversed(policies):
             kubernetes.kubectl("delete", one["kind"], one["metadata"]["name"], "--ignore-not-found")
+
+
+def serinus(*words: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line as a person does, to its end."""
+    program = Path(sys.executable).parent / "serinus"
+    environment = {**os.environ, **engine.environment()}
+    return subprocess.run([program, *words], capture_output=True, text=True, timeout=60, env=environment, check=False)
 
 
 def permission(namespace: str, name: str, subject: Mapping[str, str], *resources: str) -> list[dict[str, Any]]:

@@ -2,23 +2,19 @@
 
 import copy
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from local import engine, kubernetes
+from local import kubernetes
 from local.places import Network
 from serinus.rollout import share
 from serinus.rollout.admission import Guarded
 from serinus.rollout.canary_release import CRD_NAME
 from serinus.rollout.patterns import NOBODY
 from tests.cluster.api import APPLY, Api
-from tests.cluster.guarded import BREAK_GLASS, Place, apply, expected, guarded_place, permission, refusal
+from tests.cluster.guarded import BREAK_GLASS, Place, apply, expected, guarded_place, permission, refusal, serinus
 from tests.parity_cases import PARITY, Parity, annotations, buckets
 from tests.rollout.step_cases import HOLD
 
@@ -74,7 +70,7 @@ def test_a_refusal_says_what_is_wrong_and_what_to_do(at_5: Place) -> None:
 def test_a_reason_with_line_breaks_still_refuses(at_5: Place) -> None:
     at_5.passing_status(hold={**HOLD, "reason": "one\ntwo"})
     answer = at_5.try_annotations(annotations(20))
-    assert answer.code == 403
+    assert answer.code == 422
     assert "refused by the rule held" in answer.message
 
 
@@ -355,12 +351,6 @@ def test_the_agent_neither_makes_nor_deletes_an_ingress(at_5: Place, agent: Api)
 
 
 # --- the command line -------------------------------------------------------------------------------------------------
-
-
-def serinus(*words: str) -> subprocess.CompletedProcess[str]:
-    program = Path(sys.executable).parent / "serinus"
-    environment = {**os.environ, **engine.environment()}
-    return subprocess.run([program, *words], capture_output=True, text=True, timeout=60, env=environment, check=False)
 
 
 def test_a_status_that_is_set_by_hand_allows_what_the_rules_allow(at_5: Place) -> None:

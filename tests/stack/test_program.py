@@ -282,6 +282,8 @@ def test_an_ingress_is_born_under_guard_and_the_rollout_is_declared_when_the_ing
     (release,) = (one for one in run.kinds("CanaryRelease") if one.type.startswith("kubernetes:"))
     assert run.depends_on(release.key, "Ingress/chat-canary")
     assert run.depends_on(release.key, "Ingress/chat-stable")
+    for policy in (one.key for kind in GUARD for one in run.kinds(kind)):
+        assert run.depends_on(release.key, policy), "the object goes first, and where it may not go the guard stays"
 
 
 def test_the_rollout_says_what_the_settings_say(program: Program) -> None:

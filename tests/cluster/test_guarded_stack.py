@@ -1,0 +1,114 @@
+"""A guarded stack, driven as a person does: the rises that the cluster allows, and the ends that it lets through."""
+
+import json
+
+import pytest
+
+from local import kubernetes
+from local.places import Network
+from tests.cluster.conftest import Project
+from tests.cluster.guarded import serinus
+
+WEIGHT = "nginx.ingress.kubernetes.io/canary-weight"
+# No bake: a test can't wait for one, and the rules of a bake have their own cases.
+LADDER = [{"weight": 5}, {"weight": 20}, {"weight": 100, "approval": True}]
+
+
+def observe(project: Project, verdict: str, *flags: str) -> None:
+    """Write a status as an agent would that has just seen this."""
+    where = ("-n", project.name, "--verdict", verdict, "--because", "a test says so")
+    done = serinus("status", "set", *where, *flags)
+    assert done.returncode == 0, done.stderr
+
+
+def policies_of(project: Project) -> list[str]:
+    found = json.loads(kubernetes.kubectl("get", "validatingadmissionpolicies", "-o", "json"))["items"]
+    names = [one["metadata"]["name"] for one in found]
+    return [name for name in names if name.endswith(f".chat.{project.name}.serinus.dev")]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _definition(network: Network) -> None:
+    done = serinus("install-crd")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(autouse=True)
+def _guarded_at_rest(project: Project, _definition: None) -> None:
+    declare(project)
+
+
+def declare(project: Project, **changes: object) -> None:
+    """Bring the stack to these settings, by default a guarded canary at 0 %, which is allowed from everywhere."""
+    project.write_settings(**{"guard": True, "ladder": LADDER, "weight": 0, **changes})
+    result = project.stack.up()
+    assert result.ok, result.output
+
+
+def test_a_canary_rises_by_pulumi_up_as_its_status_allows_it(project: Project) -> None:
+    assert project.stack.set("weight", "5").ok
+    for command in (project.stack.preview, project.stack.up):
+        refused = command()
+        assert not refused.ok
+        assert "status-missing" in refused.output
+    assert project.annotations()[WEIGHT] == "0"
+
+    observe(project, "insufficient")
+    project.up_at(5)
+    # The rise itself is a new spec. Until somebody has observed it nothing rises further.
+    assert project.stack.set("weight", "20").ok
+    refused = project.stack.preview()
+    assert "generation-not-observed" in refused.output
+    observe(project, "pass", "--hold", "look first", "--by", "ada")
+    refused = project.stack.preview()
+    assert not refused.ok
+    assert "the release is held: look first (held)" in refused.output
+    observe(project, "pass")
+    project.up_at(20)
+
+
+def test_a_decrease_needs_no_passing_status(project: Project) -> None:
+    observe(project, "insufficient")
+    project.up_at(5)
+    observe(project, "fail")
+    project.up_at(0)
+
+
+def test_a_new_canary_is_declared_before_it_rises(project: Project) -> None:
+    observe(project, "insufficient")
+    swapped = {"guard": True, "ladder": LADDER, "stable": "echo-v2", "canary": "echo-v1"}
+    project.write_settings(**swapped, weight=5)
+    refused = project.stack.up()
+    assert not refused.ok
+    assert "other-backend" in refused.output
+    declare(project, **swapped)
+    observe(project, "insufficient")
+    project.up_at(5)
+
+
+def test_the_guard_stays_while_the_canary_is_live_and_goes_when_it_rests(project: Project) -> None:
+    observe(project, "insufficient")
+    project.up_at(5)
+    observe(project, "insufficient")
+    assert project.stack.set("guard", "false").ok
+    refused = project.stack.up()
+    assert not refused.ok
+    assert "the canary is live: declared 5 %" in refused.output
+    assert len(policies_of(project)) == 5
+
+    declare(project)
+    observe(project, "insufficient")
+    declare(project, guard=False)
+    assert policies_of(project) == []
+    assert kubernetes.kubectl("-n", project.name, "get", "canaryreleases", "-o", "name") == ""
+
+
+def test_a_live_guarded_stack_can_be_destroyed_as_a_whole(project: Project) -> None:
+    observe(project, "insufficient")
+    project.up_at(5)
+    observe(project, "pass")
+    gone = project.stack.destroy()
+    assert gone.ok, gone.output
+    assert policies_of(project) == []
+    assert project.stack.resources() == []
+    assert f"namespace/{project.name}" not in kubernetes.kubectl("get", "namespaces", "-o", "name").split()
