@@ -12,7 +12,9 @@ from rich.text import Text
 
 from serinus.rollout.plan import Decision, Feasibility, Need, Plan
 
-_MOST_CHANGES = 12
+# A comment has room for 65,536 characters; these bounds keep within it, whatever is quoted.
+_MOST_LINES = 20
+_LONGEST_QUOTE = 500
 _WORD = {Decision.GO: "may go", Decision.REFUSED: "refused", Decision.UNKNOWN: "could not be told"}
 _SIGN = {Decision.GO: "✅", Decision.REFUSED: "⛔", Decision.UNKNOWN: "❔"}
 _STYLE = {Decision.GO: "green", Decision.REFUSED: "red", Decision.UNKNOWN: "yellow"}
@@ -35,14 +37,15 @@ def show(plan: Plan, console: Console) -> None:
     console.print(Text(_headline(plan, plain), style=f"bold {_STYLE[plan.decision]}"))
     for title, lines in _sections(plan, plain):
         console.print(Text(title, style="bold"))
-        for line in lines:
+        for line in _shortened(lines):
             console.print(Text(f"  {line}"))
     console.print(Text(_footer(plan), style="dim"))
 
 
 def plain(text: str) -> str:
-    """Put a text on one line."""
-    return " ".join(text.split())
+    """Put a text on one line, shortened where it is very long."""
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST_QUOTE else f"{line[: _LONGEST_QUOTE - 1]}…"
 
 
 def code(text: str) -> str:
@@ -78,7 +81,7 @@ def _comment(plan: Plan) -> Iterator[str]:
     for title, lines in _sections(plan, code):
         yield f"**{title}**"
         yield ""
-        yield from (f"* {line}" for line in lines)
+        yield from (f"* {line}" for line in _shortened(lines))
         yield ""
     yield f"<sub>{_footer(plan)}</sub>"
     yield ""
@@ -89,7 +92,7 @@ def _sections(plan: Plan, quote: Quote) -> Iterator[tuple[str, list[str]]]:
         yield (
             "Refused",
             [
-                f"{quote(one.rule)} ({one.by}): {quote(' '.join(filter(None, (one.sentence, one.remedy))))}"
+                f"{quote(one.rule)} ({one.by}): {quote('. '.join(filter(None, (one.sentence, one.remedy))))}"
                 for one in plan.refusals
             ],
         )
@@ -118,7 +121,8 @@ def _evidence(plan: Plan, quote: Quote) -> Iterator[str]:
         return
     verdict = f"verdict {quote(seen.verdict.value)}" if seen.verdict else "no verdict yet"
     yield f"{verdict}, {seen.age_seconds:.0f} s old" + (f": {quote(seen.because)}" if seen.because else "")
-    yield f"baked {duration(seen.baked_seconds)} of {duration(seen.bake_seconds)}; allowed now: {seen.allowed_weight} %"
+    bake = f" of {duration(seen.bake_seconds)}" if seen.bake_seconds else ""
+    yield f"baked {duration(seen.baked_seconds)}{bake}; allowed now: {seen.allowed_weight} %"
     for arm, counts in (("canary", seen.canary), ("stable", seen.stable)):
         yield f"{arm}: {counts.requests:,} requests, {counts.errors:,} errors, {counts.slow:,} slow"
     if seen.held:
@@ -149,13 +153,15 @@ def _need(verb: str, need: Need) -> str:
 
 
 def _changes(plan: Plan, quote: Quote) -> Iterator[str]:
-    for one in plan.changes[:_MOST_CHANGES]:
-        where = f": {', '.join(quote(path) for path in one.paths)}" if one.paths else ""
-        yield f"{one.op} {quote(f'{one.kind}/{one.name}')}{where}"
-    more = len(plan.changes) - _MOST_CHANGES
-    if more > 0:
-        yield f"and {more} more"
     yield f"{len(plan.changes)} to change, {plan.unchanged} unchanged"
+    for one in plan.changes:
+        where = f": {quote(', '.join(one.paths))}" if one.paths else ""
+        yield f"{one.op} {quote(f'{one.kind}/{one.name}')}{where}"
+
+
+def _shortened(lines: list[str]) -> list[str]:
+    more = len(lines) - _MOST_LINES
+    return lines if more <= 0 else [*lines[:_MOST_LINES], f"and {more} more (--json has them all)"]
 
 
 def _footer(plan: Plan) -> str:

@@ -101,11 +101,16 @@ def test_a_quoted_text_is_code_and_nothing_else(text: str) -> None:
 
 def test_many_changes_are_cut_short_and_counted() -> None:
     one = plan().changes[0]
-    many = plan().model_copy(update={"changes": (one,) * 30, "unchanged": 2})
-    told = markdown(many)
-    assert told.count("update `Ingress/chat-canary`") == 12
-    assert "and 18 more" in told
+    told = markdown(plan().model_copy(update={"changes": (one,) * 30, "unchanged": 2}))
     assert "30 to change, 2 unchanged" in told
+    assert told.count("update `Ingress/chat-canary`") == 19
+    assert "and 11 more" in told
+
+
+def test_a_comment_keeps_within_its_bounds_whatever_is_quoted() -> None:
+    endless = "`x" * 50_000
+    many = [policy(f"rule-{n}", endless) for n in range(100)] + [diagnostic(f"{n} {endless}") for n in range(100)]
+    assert len(markdown(plan(preview(5, 20, *many), live(5, release(status(because=endless)))))) < 65_536
 
 
 def test_a_need_that_no_time_meets_is_never_met() -> None:
