@@ -18,6 +18,7 @@ from serinus.rollout import share
 from serinus.rollout.canary_release import CRD_NAME, GROUP, PLURAL, VERSION
 from serinus.rollout.patterns import COMPILED, NOBODY
 from serinus.rollout.rules import CAP_RULES, LADDER_RULES, STATUS_RULES, Condition, Fact, Rule, Value
+from serinus.rollout.status import read_status
 from serinus.rollout.step import Freshness
 
 _FRESHNESS = Freshness()
@@ -98,14 +99,14 @@ def _steps(guarded: Guarded) -> Policy:
         f"!variables.rises || (size(params.spec.canary) > 9 && variables.backends.all(p, p.all(b, b == {backend})))",
         _sentence(
             "the Ingress routes to {backends}, but the declared canary is {canary} (other-backend). "
-            "Declare the canary with the weight it has now, then raise it.",
+            "Declare the canary with weight 0 first, then raise it.",
             {"backends": "variables.backends", "canary": "params.spec.canary"},
         ),
         "other-backend",
     )
     missing = Validation(
         "!variables.rises || params.?status.hasValue()",
-        _text("the CanaryRelease has no status (status-missing). Check that the agent runs."),
+        _text(str(read_status(None))),
         "status-missing",
     )
     return Policy(
