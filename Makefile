@@ -51,6 +51,9 @@ test-service: $(SERVICE)/.installed ## the model service's own checks and tests
 bench-judge: install ## false rollbacks and detection times of the judge, by simulation
 	@$(RUN)/python bench/judge.py
 
+bench-policy: install ## one table of changes through Python, the pack and the API server; what the pack costs
+	@$(RUN)/python bench/policy.py
+
 bench-serve: $(SERVICE)/.installed ## the model service against the least that does the same
 	@weights=$$($(RUN)/serinus cluster weights) && $(SERVICE)/bin/python bench/serve.py --weights $$weights
 
