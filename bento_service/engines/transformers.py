@@ -224,20 +224,24 @@ class _Temperature(ContinuousBatchingLogitsProcessor):
     supported_kwargs = {"temperature": float}  # noqa: RUF012 - the base class declares it so
     ignored_kwargs = ()
 
+    def __init__(self) -> None:
+        self._needed = False
+
     def fill_defaults(self, int32_tensor: Tensor) -> None:
         int32_tensor.zero_()
 
     def prepare_tensor_args(self, requests_with_new_token: list[FutureRequestState]) -> Tensor:
-        values = [request.state.logit_processor_kwargs.get("temperature", 0.0) for request in requests_with_new_token]
-        return torch.tensor(values, dtype=torch.float32).view(torch.int32)
+        self._needed = _any_draws(requests_with_new_token)
+        return torch.tensor([_temperature(request) for request in requests_with_new_token]).view(torch.int32)
 
     def __call__(self, scores: Tensor, tensor_arg: Tensor) -> Tensor:
+        if _skips(scores, needed=self._needed):
+            return scores
         return sampling.scale(scores, tensor_arg[: scores.size(0)].view(torch.float32))
 
 
 class _Nucleus(ContinuousBatchingTopPLogitsWarper):
-    """Each request's own top_p. Sorting the vocabulary is dear on a CPU, so there a batch that needs none skips it; a
-    recorded GPU graph must hold it always."""
+    """Each request's own top_p."""
 
     def __init__(self) -> None:
         super().__init__(TopPLogitsWarper(1.0))
@@ -250,7 +254,7 @@ class _Nucleus(ContinuousBatchingTopPLogitsWarper):
         return super().prepare_tensor_args(requests_with_new_token)
 
     def __call__(self, scores: Tensor, tensor_arg: Tensor) -> Tensor:
-        return super().__call__(scores, tensor_arg) if self._needed or scores.is_cuda else scores
+        return scores if _skips(scores, needed=self._needed) else super().__call__(scores, tensor_arg)
 
 
 class _Noise(ContinuousBatchingLogitsProcessor):
@@ -259,10 +263,14 @@ class _Noise(ContinuousBatchingLogitsProcessor):
     supported_kwargs = {"seed": int}  # noqa: RUF012 - the base class declares it so
     ignored_kwargs = ()
 
+    def __init__(self) -> None:
+        self._needed = False
+
     def fill_defaults(self, int32_tensor: Tensor) -> None:
         int32_tensor.zero_()
 
     def prepare_tensor_args(self, requests_with_new_token: list[FutureRequestState]) -> Tensor:
+        self._needed = _any_draws(requests_with_new_token)
         # A new key for every position: the same noise twice would draw the same token again and again.
         keys = [
             (request.state.logit_processor_kwargs.get("seed", 0) * 1_000_003 + request.state.position_offset) % 2**31
@@ -271,7 +279,23 @@ class _Noise(ContinuousBatchingLogitsProcessor):
         return torch.tensor(keys, dtype=torch.int32)
 
     def __call__(self, scores: Tensor, tensor_arg: Tensor) -> Tensor:
+        if _skips(scores, needed=self._needed):
+            return scores
         return scores + sampling.gumbel(tensor_arg[: scores.size(0)], scores.size(-1))
+
+
+def _temperature(request: FutureRequestState) -> float:
+    return float(request.state.logit_processor_kwargs.get("temperature", 0.0))
+
+
+def _any_draws(requests: list[FutureRequestState]) -> bool:
+    return any(_temperature(request) > 0 for request in requests)
+
+
+def _skips(scores: Tensor, *, needed: bool) -> bool:
+    # On a CPU a tenth of a step goes into drawing over the whole vocabulary; a batch that is all greedy need not. On a
+    # GPU it costs nothing that shows, and a recorded graph must hold it for whoever needs it next.
+    return not needed and not scores.is_cuda
 
 
 class _RepetitionPenalty(ContinuousBatchingLogitsProcessor):
