@@ -115,7 +115,13 @@ class Place:
         now = self.admin.get(self.release)
         assert now.ok, now.message
         whole = {key: value for key, value in now.document.items() if key != "status"}
-        return self.admin.put(f"{self.release}/status", whole | ({} if document is None else {"status": document}))
+        wanted = whole | ({} if document is None else {"status": document})
+        written = self.admin.put(f"{self.release}/status", wanted)
+        if written.ok:
+            # Answered from the API server's cache, and only once that holds what was written.
+            version = written.document["metadata"]["resourceVersion"]
+            assert self.admin.get(f"{self.release}?resourceVersion={version}").ok
+        return written
 
     def try_annotations(self, annotations: Mapping[str, str], by: Api | None = None) -> Answer:
         """Ask for other annotations on the canary Ingress, without changing it."""
@@ -133,7 +139,12 @@ class Place:
         if not written.ok:
             assert written.code == 422, written.message
             assert self.set_status(None).ok
-        return refusal(self.try_annotations(case.new))
+        # The policies read the object from the API server's cache, which may trail a write on a busy machine. A wrong
+        # rule stays wrong; only what is late changes.
+        deadline = time.monotonic() + 5
+        while (said := refusal(self.try_annotations(case.new))) != expected(case) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return said
 
 
 def expected(case: Parity) -> str:
