@@ -75,8 +75,14 @@ def _run(stack: Stack, url: str, users: int, started: float) -> None:
     client = Client(url, settings["host"], connections=CONCURRENCY + 4)
     say(f"\nReleasing {settings['service']}: stable {settings['stable']}, canary {settings['canary']}, by {url}\n")
 
+    def arrive(weight: int) -> None:
+        # Only the local gateway can be asked what it routes by.
+        if url == places.network().gateway:
+            gateway.wait_for_weight(settings["namespace"], settings["service"], weight)
+
     with step("pulumi up: both releases, canary at 5 %", "the model loads twice; 1 min"):
         first = _move(stack, LADDER[0])
+        arrive(LADDER[0])
     steps: list[Step] = []
     refusal: list[str] = []
     aside: list[Answer] = []
@@ -85,8 +91,7 @@ def _run(stack: Stack, url: str, users: int, started: float) -> None:
         if weight != LADDER[0]:
             with background(client, PROMPTS, BACKGROUND_PER_SECOND) as load, step(f"pulumi up: weight {weight}"):
                 up_seconds = _move(stack, weight).seconds
-                if url == places.network().gateway:
-                    gateway.wait_for_weight(settings["namespace"], settings["service"], weight)
+                arrive(weight)
             aside += load.answers
         with step(f"{users} users ask at weight {weight}"):
             answers = client.ask_all([f"user-{n:04d}" for n in range(users)], PROMPTS, CONCURRENCY)
