@@ -19,7 +19,7 @@ $(VENV)/.installed: requirements-dev.txt pyproject.toml local/install.sh
 
 $(SERVICE)/.installed: $(VENV)/.installed bento_service/requirements-dev.txt
 	@echo "installing the service's test environment (torch and its kin, 5.5 GB; once)"
-	@$(RUN)/uv venv --quiet --clear $(SERVICE)
+	@$(RUN)/uv venv --quiet --clear --python $(RUN)/python $(SERVICE)
 	@$(RUN)/uv pip install --quiet --python $(SERVICE)/bin/python --require-hashes -r bento_service/requirements-dev.txt
 	@touch $@
 
