@@ -5,6 +5,7 @@ import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from local import kubernetes
@@ -33,13 +34,12 @@ class Api:
     """Asks as the cluster's admin, or as whoever the admin impersonates."""
 
     def __init__(self, user: str = "", group: str = "") -> None:
-        self._base = network().api
-        self._trust = ssl.create_default_context(cafile=str(PKI / "ca.crt"))
-        self._headers = [("Authorization", f"Bearer {kubernetes.token('admin')}")]
-        if user:
-            self._headers.append(("Impersonate-User", user))
-        if group:
-            self._headers.append(("Impersonate-Group", group))
+        self._as = {**({"Impersonate-User": user} if user else {}), **({"Impersonate-Group": group} if group else {})}
+
+    @cached_property
+    def _trust(self) -> ssl.SSLContext:
+        # Read at the first request: while tests are collected there may be no cluster yet, and so no keys.
+        return ssl.create_default_context(cafile=str(PKI / "ca.crt"))
 
     def get(self, path: str) -> Answer:
         return self.ask("GET", path)
@@ -61,10 +61,10 @@ class Api:
     ) -> Answer:
         """Send one request; an answer that refuses is an answer, too."""
         request = urllib.request.Request(  # noqa: S310 (our own API server)
-            f"{self._base}{path}",
+            f"{network().api}{path}",
             method=method,
             data=None if document is None else json.dumps(document).encode(),
-            headers={**dict(self._headers), "Content-Type": type_},
+            headers={"Authorization": f"Bearer {kubernetes.token('admin')}", **self._as, "Content-Type": type_},
         )
         try:
             with urllib.request.urlopen(request, timeout=20, context=self._trust) as answer:  # noqa: S310 (the same)
