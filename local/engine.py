@@ -7,7 +7,6 @@
 import json
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -35,7 +34,7 @@ def install() -> None:
     """Lay out `build/bin`. Builds Kubernetes, the engine and its provider first where that is needed."""
     BIN.mkdir(parents=True, exist_ok=True)
     _script(BIN / "kubectl", f'exec "{golang.build(golang.KUBERNETES)}" kubectl "$@"')
-    _remove(BIN / "pulumi")
+    (BIN / "pulumi").unlink(missing_ok=True)
     if official():
         return
     # The engine looks for its language host beside its own file, so it needs a folder of this checkout's own; and for a
@@ -71,20 +70,8 @@ def prepare_store() -> None:
     _STATE_STORE.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
-def version() -> str:
-    """The engine's version, for the record."""
-    done = subprocess.run(
-        ["pulumi", "version"], env={**os.environ, **environment()}, capture_output=True, text=True, check=True
-    )
-    return done.stdout.strip()
-
-
 def _path_without_ours() -> str:
     return ":".join(entry for entry in os.environ.get("PATH", "").split(":") if entry != str(BIN))
-
-
-def _remove(path: Path) -> None:
-    path.unlink(missing_ok=True)
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -92,7 +79,7 @@ def _copy(source: Path, target: Path) -> None:
     wanted = source.stat()
     if target.exists() and (target.stat().st_size, target.stat().st_mtime) == (wanted.st_size, wanted.st_mtime):
         return
-    _remove(target)
+    target.unlink(missing_ok=True)
     try:
         os.link(source, target)
     except OSError:
@@ -100,7 +87,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _script(path: Path, body: str) -> None:
-    _remove(path)
+    path.unlink(missing_ok=True)
     path.write_text(f"#!/bin/sh\n{body}\n")
     path.chmod(0o755)
 
