@@ -32,7 +32,9 @@ up: install ## bring the local cluster up
 down: install ## stop the local cluster and delete its state
 	@$(RUN)/serinus cluster down
 
+# The cluster first: its first build takes minutes, shows its progress, and belongs into no test's deadline.
 test: check test-service ## every test there is, those on the local cluster too
+	@$(RUN)/serinus cluster up
 	@$(RUN)/pytest
 
 test-fast: check ## all that needs no cluster and no model
