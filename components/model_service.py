@@ -18,6 +18,9 @@ _PORT = 3000
 _USER = 1034  # BentoML's images run as this user and group
 _RELEASE_DIR = "/etc/serinus"
 _RELEASE_FILE = "release.json"
+HASH_KEY = "key"
+"""The entry of a Secret that holds the key of all hashes."""
+_KEY_DIR = "/etc/serinus-key"
 _HOME = "/home/bentoml"
 
 # Long enough for every gateway to hear that the pod is going: until then it still sends requests there, and a server
@@ -47,6 +50,8 @@ class ModelServiceArgs:
     namespace: str
     gpu: int = 0
     node_directories: tuple[NodeDirectory, ...] = ()
+    hash_key: str = ""
+    """The name of the Secret with the key of all hashes, empty for none."""
 
 
 class ModelService(pulumi.ComponentResource):
@@ -158,6 +163,11 @@ def _pod(args: ModelServiceArgs, document_name: str) -> k8s.core.v1.PodSpecArgsD
     for number, directory in enumerate(args.node_directories):
         volumes.append({"name": f"node-{number}", "host_path": {"path": directory.host_path, "type": "Directory"}})
         mounts.append({"name": f"node-{number}", "mount_path": directory.mount_path, "read_only": True})
+    key_file: list[k8s.core.v1.EnvVarArgsDict] = []
+    if args.hash_key:
+        volumes.append({"name": "hash-key", "secret": {"secret_name": args.hash_key}})
+        mounts.append({"name": "hash-key", "mount_path": _KEY_DIR, "read_only": True})
+        key_file.append({"name": "SERINUS_KEY_FILE", "value": f"{_KEY_DIR}/{HASH_KEY}"})
     return {
         "automount_service_account_token": False,
         "enable_service_links": False,
@@ -183,6 +193,9 @@ def _pod(args: ModelServiceArgs, document_name: str) -> k8s.core.v1.PodSpecArgsD
                     {"name": "BENTOML_HOME", "value": f"{_HOME}/bentoml"},
                     # BentoML reports its use to its makers unless told not to.
                     {"name": "BENTOML_DO_NOT_TRACK", "value": "True"},
+                    # Who asked gets a clean error from a pod that goes, rather than half an answer.
+                    {"name": "SERINUS_DEADLINE_SECONDS", "value": str(release.drain_seconds)},
+                    *key_file,
                 ],
                 "resources": {
                     "requests": {"cpu": release.resources.cpu, "memory": release.resources.memory},

@@ -4,7 +4,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components.canary_release import CanaryRelease, CanaryReleaseArgs
-from components.model_service import ModelService, ModelServiceArgs, NodeDirectory
+from components.model_service import HASH_KEY, ModelService, ModelServiceArgs, NodeDirectory
 from components.traffic_split import TrafficSplit, TrafficSplitArgs
 from components.weight_guard import WeightGuard
 from serinus.rollout.admission import Guarded
@@ -23,9 +23,18 @@ def declare(settings: Settings) -> None:
     )
     inside = pulumi.ResourceOptions(providers=[cluster], depends_on=[namespace])
     directories = tuple(NodeDirectory(mount.hostPath, mount.mountPath) for mount in settings.nodeMounts)
+    hash_key = _hash_key(settings, inside)
     running = {
         release.name: ModelService(
-            ModelServiceArgs(settings.service, release, settings.namespace, settings.gpu, directories), inside
+            ModelServiceArgs(
+                settings.service,
+                release,
+                settings.namespace,
+                settings.gpu,
+                directories,
+                hash_key=f"{settings.service}-hash-key" if hash_key else "",
+            ),
+            pulumi.ResourceOptions.merge(inside, pulumi.ResourceOptions(depends_on=hash_key)),
         )
         for release in settings.releases
     }
@@ -49,6 +58,16 @@ def declare(settings: Settings) -> None:
             CanaryReleaseArgs(_spec(settings), namespace, settings.namespace),
             pulumi.ResourceOptions.merge(inside, pulumi.ResourceOptions(depends_on=[*guard, split])),
         )
+
+
+def _hash_key(settings: Settings, opts: pulumi.ResourceOptions) -> list[k8s.core.v1.Secret]:
+    """The Secret that all pods of the service share, where the settings have a key."""
+    if settings.hashKey is None:
+        return []
+    name = f"{settings.service}-hash-key"
+    data = {HASH_KEY: pulumi.Output.secret(settings.hashKey.get_secret_value())}
+    metadata: k8s.meta.v1.ObjectMetaArgsDict = {"name": name, "namespace": settings.namespace}
+    return [k8s.core.v1.Secret(name, metadata=metadata, string_data=data, opts=opts)]
 
 
 def _spec(settings: Settings) -> Spec:

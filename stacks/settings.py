@@ -14,7 +14,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, NamedTuple, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from serinus.rollout.canary_release import Rungs
@@ -88,6 +97,7 @@ def _optional(value: object) -> object:
 
 Count = Annotated[int, BeforeValidator(_whole_number)]
 ReleaseByName = Annotated[Release, BeforeValidator(_release)]
+Secret = Annotated[Annotated[SecretStr, Field(min_length=16)] | None, BeforeValidator(_optional)]
 AbsolutePath = Annotated[str, Field(pattern=r"^/[^:]*$", description="an absolute path without a colon")]
 
 
@@ -132,6 +142,9 @@ class Settings(BaseModel):
         description='a list of names of releases, such as ["v1"]'
     )
     gpu: Count = Field(ge=0, le=64, description="an integer from 0 to 64")
+    hashKey: Secret = Field(
+        description="a secret of at least 16 characters (`pulumi config set --secret`), or nothing"
+    )
     nodeMounts: Annotated[tuple[NodeMount, ...], BeforeValidator(_list)] = Field(
         description='a list such as [{"hostPath": "/srv/models", "mountPath": "/models"}]'
     )

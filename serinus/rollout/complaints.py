@@ -6,7 +6,7 @@ and what is allowed. What is allowed is the field's own description, so it stand
 
 from typing import get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
 _LONGEST_VALUE = 80
@@ -31,7 +31,8 @@ def _complaint(model: type[BaseModel], kind: str, loc: tuple[int | str, ...], va
         return f"{key}: missing{allowed}"
     if kind == "value_error":  # raised by our own validators, which name the values
         return f"{key}: {message.removeprefix('Value error, ')}{allowed}"
-    return f"{key}: {_shown(value)} is not allowed ({message}){allowed}"
+    shown = "what stands there" if field is not None and _is_secret(field.annotation) else _shown(value)
+    return f"{key}: {shown} is not allowed ({message}){allowed}"
 
 
 def _resolve(model: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[type[BaseModel], FieldInfo | None]:
@@ -58,6 +59,11 @@ def _model_in(annotation: object) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next((found for part in get_args(annotation) if (found := _model_in(part))), None)
+
+
+def _is_secret(annotation: object) -> bool:
+    """Whether a field holds what must never be repeated."""
+    return annotation is SecretStr or any(_is_secret(part) for part in get_args(annotation))
 
 
 def _shown(value: object) -> str:

@@ -197,6 +197,21 @@ def test_a_pod_that_goes_has_time_for_its_longest_answer(program: Program) -> No
     pre_stop = pod["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
     assert pre_stop >= 5
     assert pod["terminationGracePeriodSeconds"] > pre_stop + release.drain_seconds
+    environment = {one["name"]: one["value"] for one in pod["containers"][0]["env"]}
+    assert float(environment["SERINUS_DEADLINE_SECONDS"]) == release.drain_seconds
+
+
+def test_pods_share_the_key_of_their_hashes_by_a_secret(program: Program) -> None:
+    run = program(hashKey="not-for-the-eyes-of-many")
+    for deployment in run.kinds("Deployment"):
+        pod = deployment.inputs["spec"]["template"]["spec"]
+        environment = {one["name"]: one["value"] for one in pod["containers"][0]["env"]}
+        (volume,) = [one for one in pod["volumes"] if "secret" in one]
+        (mount,) = [one for one in pod["containers"][0]["volumeMounts"] if one["name"] == volume["name"]]
+        assert environment["SERINUS_KEY_FILE"] == f"{mount['mountPath']}/key"
+        assert run.depends_on(deployment.key, f"Secret/{volume['secret']['secretName']}")
+        assert "not-for-the-eyes" not in json.dumps(deployment.inputs)
+    assert not program().kinds("Secret")
 
 
 def test_pods_are_locked_down(program: Program) -> None:

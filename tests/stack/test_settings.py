@@ -194,3 +194,10 @@ def test_the_committed_stacks_have_good_settings(project: Path, stack: str) -> N
     kubeconfig.write_text(json.dumps({"contexts": [{"name": own["context"]}]}))
     settings = read_settings(engine_config(ROOT, own | {"kubeconfig": str(kubeconfig)}), PROJECT, ROOT, {})
     assert settings.releases
+
+
+def test_a_secret_that_is_refused_is_not_repeated(read: Read) -> None:
+    with pytest.raises(SettingsError, match="at least 16 characters") as refused:
+        read(hashKey="too-short-secret"[:9])
+    assert "too-short" not in str(refused.value)
+    assert "too-short-secret-of-mine" not in repr(read(hashKey="too-short-secret-of-mine"))
