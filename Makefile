@@ -63,5 +63,5 @@ format: install ## lay the code out as `check` wants it
 	@$(RUN)/ruff format && $(RUN)/ruff check --fix
 
 lock: install ## resolve the requirements anew, with hashes
-	@$(RUN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --upgrade --group dev --group local pyproject.toml -o requirements-dev.txt
+	@$(RUN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --upgrade --group dev --group agent --group local pyproject.toml -o requirements-dev.txt
 	@$(RUN)/uv pip compile --quiet --universal --generate-hashes --no-header local/requirements-go.in -o local/requirements-go.txt

@@ -1,0 +1,1 @@
+"""Acts: watches CanaryReleases, cuts what fails, and tells people."""
