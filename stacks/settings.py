@@ -142,9 +142,7 @@ class Settings(BaseModel):
         description='a list of names of releases, such as ["v1"]'
     )
     gpu: Count = Field(ge=0, le=64, description="an integer from 0 to 64")
-    hashKey: Secret = Field(
-        description="a secret of at least 16 characters (`pulumi config set --secret`), or nothing"
-    )
+    hashKey: Secret = Field(description="a secret of at least 16 characters (`pulumi config set --secret`), or nothing")
     nodeMounts: Annotated[tuple[NodeMount, ...], BeforeValidator(_list)] = Field(
         description='a list such as [{"hostPath": "/srv/models", "mountPath": "/models"}]'
     )
