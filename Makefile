@@ -1,7 +1,7 @@
 # One command per task. Each installs first what it needs; nothing is installed twice without a reason.
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down test test-fast check test-service format lock
+.PHONY: help install demo up down test test-fast check test-service fuzz format lock
 
 VENV := .venv
 RUN := $(VENV)/bin
@@ -58,6 +58,9 @@ bench-policy: install ## one table of changes through Python, the pack and the A
 
 bench-serve: $(SERVICE)/.installed ## the model service against the least that does the same
 	@weights=$$($(RUN)/serinus cluster weights) && $(SERVICE)/bin/python bench/serve.py --weights $$weights
+
+fuzz: install ## send the agent's webhook whatever may be sent, for minutes
+	@SERINUS_FUZZ=3000 $(RUN)/pytest -q --timeout 900 tests/agent/test_server_fuzz.py
 
 format: install ## lay the code out as `check` wants it
 	@$(RUN)/ruff format && $(RUN)/ruff check --fix

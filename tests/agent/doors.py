@@ -1,0 +1,103 @@
+"""The agent's door on a socket of its own, in a thread: tests knock from outside, as Alertmanager does."""
+
+import asyncio
+import json
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from aiohttp import web
+
+from serinus.agent.server import make_app
+from serinus.rollout.demand import Demand
+
+TOKEN = "correct-horse"  # noqa: S105 (a test's token)
+
+
+class Answer(NamedTuple):
+    code: int
+    document: Any
+    headers: dict[str, str]
+
+
+@dataclass
+class Door:
+    """What came through, and what the agent behind the door says."""
+
+    token: Path
+    port: int = 0
+    taken: list[Demand] = field(default_factory=list)
+    busy: bool = False
+    well: bool = True
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def take(self, demand: Demand) -> bool:
+        if not self.busy:
+            self.taken.append(demand)
+        return not self.busy
+
+    def post(self, path: str, body: object, **headers: str) -> Answer:
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        sent = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+        sent |= {key.replace("_", "-"): value for key, value in headers.items()}
+        return self.ask("POST", path, raw, sent)
+
+    def ask(self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Answer:
+        request = urllib.request.Request(self.url + path, method=method, data=body, headers=headers or {})  # noqa: S310 (our own)
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310 (the same)
+                return Answer(answer.status, _read(answer.read()), dict(answer.headers))
+        except urllib.error.HTTPError as error:
+            with error:
+                return Answer(error.code, _read(error.read()), dict(error.headers))
+
+
+def _read(raw: bytes) -> Any:
+    try:
+        return json.loads(raw)
+    except ValueError:
+        return raw
+
+
+async def _close(runner: web.AppRunner) -> None:
+    await runner.cleanup()
+    # Connections whose sender hung up in the middle still wait for the rest.
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+
+
+@contextmanager
+def open_door(folder: Path, service: str = "chat") -> Iterator[Door]:
+    token = folder / "token"
+    token.write_text(f"{TOKEN}\n")
+    door = Door(token)
+    loop = asyncio.new_event_loop()
+
+    async def start() -> web.AppRunner:
+        app = make_app(token, door.take, lambda: door.well, lambda: door.well, lambda: b"up 1\n", service)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        door.port = runner.addresses[0][1]
+        return runner
+
+    runner = loop.run_until_complete(start())
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        yield door
+    finally:
+        asyncio.run_coroutine_threadsafe(_close(runner), loop).result(20)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
