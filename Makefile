@@ -67,4 +67,5 @@ format: install ## lay the code out as `check` wants it
 
 lock: install ## resolve the requirements anew, with hashes
 	@$(RUN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --upgrade --group dev --group agent --group local pyproject.toml -o requirements-dev.txt
+	@$(RUN)/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --constraint requirements-dev.txt --group agent -o requirements-agent.txt
 	@$(RUN)/uv pip compile --quiet --universal --generate-hashes --no-header local/requirements-go.in -o local/requirements-go.txt
