@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from serinus.rollout import share
-from serinus.rollout.patterns import NOBODY, bucket_pattern
+from serinus.rollout.patterns import NOBODY, Tail, bucket_pattern, cookie_pattern, tail_pattern, word_pattern
 from serinus.rollout.rules import LADDER_RULES
 from tests.rollout.step_cases import APPROVAL, CASES, LADDER, NOW, PASSING, TOP, Case
 
@@ -42,6 +42,21 @@ def annotations(weight: object = None, pattern: str = "", **others: str) -> dict
 def buckets(count: int, *tags: str, start: int = 0) -> dict[str, str]:
     """The annotations that give the canary so many buckets, and no weight."""
     return annotations(0, bucket_pattern(range(start, start + count), tags))
+
+
+def tails(percent: int, base: int = 10) -> dict[str, str]:
+    """The annotations that give the canary so many percent of the ids, by their last two digits."""
+    return annotations(0, tail_pattern(Tail(base, 2), percent))
+
+
+def cookies(percent: int, base: int = 10) -> dict[str, str]:
+    """The same by the last two digits of a cookie."""
+    return annotations(0, cookie_pattern("uid", Tail(base, 2), percent)) | {share.HEADER: "Cookie"}
+
+
+def words(header: str) -> dict[str, str]:
+    """Weight 20, and whoever sends a word in this header on top."""
+    return annotations(20, word_pattern("let-me-in")) | {share.HEADER: header}
 
 
 @dataclass(frozen=True)
@@ -124,6 +139,25 @@ SHARES = [
     # Tags narrow a share only as long as nobody has them.
     Parity("20 tagged buckets", [], new=buckets(20, "vip", "beta")),
     Parity("50 tagged buckets", ["skipped-rung"], new=buckets(50, "vip")),
+    # The tail of an id, in a header or in a cookie, is a share as well; a hexadecimal one is the nearest there is.
+    Parity("from 5 to 20 tails", [], tails(5), tails(20)),
+    Parity("from 5 to 50 tails", ["skipped-rung"], tails(5), tails(50)),
+    Parity("from 20 to 5 tails, no status", [], tails(20), tails(5), None),
+    Parity("from 5 to 20 hexadecimal tails", [], tails(5, 16), tails(20, 16)),
+    Parity(
+        "from 5 to 20 hexadecimal tails, failed", ["verdict-failed"], tails(5, 16), tails(20, 16), {"verdict": "fail"}
+    ),
+    Parity("from 5 to 50 hexadecimal tails", ["skipped-rung"], tails(5, 16), tails(50, 16)),
+    Parity("20 tagged tails", [], tails(5), annotations(0, tail_pattern(Tail(10, 2), 20, ["VIP"]))),
+    Parity("from 5 to 20 tails of a cookie", [], cookies(5), cookies(20)),
+    Parity("from 5 to 50 tails of a cookie", ["skipped-rung"], cookies(5, 16), cookies(50, 16)),
+    Parity("tails of four digits", ["skipped-rung", "approval-missing"], tails(5), annotations(0, "0[0-4][0-9]{2}$")),
+    Parity("a tail of letters only", ["skipped-rung", "approval-missing"], tails(5), annotations(0, "[a-f]$")),
+    # Testers choose for themselves: they are no share, as long as nobody is one by chance.
+    Parity("20 buckets and testers", [], new=annotations(0, bucket_pattern(range(20), ["VIP"], testers=True))),
+    Parity("50 buckets and testers", ["skipped-rung"], new=annotations(0, bucket_pattern(range(50), testers=True))),
+    Parity("the testers' word", [], new=words("X-Serinus-Tester")),
+    Parity("a word in any header", ["skipped-rung", "approval-missing"], new=words("X-Tenant")),
     # What can't be counted may be everything.
     Parity("an unanchored pattern", ["skipped-rung", "approval-missing"], new=annotations(0, "0[0-4]")),
     Parity("a pattern of one's own", ["skipped-rung", "approval-missing"], new=annotations(0, "^(0[0-4]|tester)$")),

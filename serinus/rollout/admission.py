@@ -16,7 +16,7 @@ from typing import NamedTuple
 from serinus.rollout import rules as table
 from serinus.rollout import share
 from serinus.rollout.canary_release import CRD_NAME, GROUP, PLURAL, VERSION
-from serinus.rollout.patterns import COMPILED, NOBODY
+from serinus.rollout.patterns import COMPILED, COOKIE_NAMED, NOBODY, TESTERS
 from serinus.rollout.rules import CAP_RULES, LADDER_RULES, STATUS_RULES, Condition, Fact, Rule, Value
 from serinus.rollout.status import read_status
 from serinus.rollout.step import Freshness
@@ -257,7 +257,7 @@ def _definition(guarded: Guarded) -> Policy:
 
 def _agent(guarded: Guarded) -> Policy:
     """The agent's account may cut and give back, whatever its role would let it do to an Ingress."""
-    cut = {share.WEIGHT: "0", share.PATTERN: NOBODY}
+    cut = {share.WEIGHT: "0", share.PATTERN: NOBODY} | dict.fromkeys(share.OPEN_TO_ANYBODY, "")
     allowed = " || ".join(f"(k == {_text(key)} && variables.new[k] == {_text(value)})" for key, value in cut.items())
     same = " && ".join(
         f"object.metadata.?{key} == oldObject.metadata.?{key}" for key in ("labels", "ownerReferences", "finalizers")
@@ -371,18 +371,31 @@ def _annotations() -> Iterator[Named]:
 def _shares(guarded: Guarded) -> Iterator[Named]:
     """`share.share` in CEL, for what is asked for and for what is there, and whether the one is more."""
     yield from _annotations()
-    yield Named("tens", "['0', '1', '2', '3', '4', '5', '6', '7', '8', '9']")
+    for name, digits in (("tens", "0123456789"), ("sixteens", "0123456789abcdef")):
+        yield Named(name, f"[{', '.join(_text(digit) for digit in digits)}]")
     for when, annotations in (("new", "variables.new"), ("old", "variables.old")):
-        pattern = f"{annotations}[?{_text(share.PATTERN)}].orValue('')"
-        yield Named(f"{when}Pattern", pattern)
-        yield Named(f"{when}Countable", _is_countable(annotations, f"variables.{when}Pattern"))
-        # Whoever has a bucket in the pattern counts, tagged or not.
-        untagged = f"variables.{when}Pattern.contains('_') ? variables.{when}Pattern.split('_')[0] + '$' "
-        yield Named(f"{when}Buckets", f"{untagged} : variables.{when}Pattern")
-        counted = f"variables.tens.map(t, size(variables.tens.filter(o, (t + o).matches(variables.{when}Buckets))))"
+        pattern = f"variables.{when}Pattern"
+        yield Named(f"{when}Pattern", f"{annotations}[?{_text(share.PATTERN)}].orValue('')")
+        yield Named(f"{when}Countable", _is_countable(annotations, pattern))
+        # `patterns.percent` in CEL: only what takes digits is counted, and everybody who has the digits, tagged or not.
+        cookie, testers = _text(COOKIE_NAMED), _text(TESTERS)
+        yield Named(
+            f"{when}Taking",
+            f"{pattern}.contains({cookie}) ? {pattern}.split({cookie})[1] : {pattern}.replace({testers}, '', 1)",
+        )
+        taking, digits = f"variables.{when}Taking", f"variables.{when}Digits"
+        yield Named(
+            digits.removeprefix("variables."), f"{taking}.contains('_') ? {taking}.split('_')[0] + '$' : {taking}"
+        )
+        tens, sixteens = (
+            f"variables.{base}.map(t, size(variables.{base}.filter(o, (t + o).matches({digits})))).sum()"
+            for base in ("tens", "sixteens")
+        )
         weight = f"int({annotations}[?{_text(share.WEIGHT)}].orValue('0'))"
         yield Named(
-            f"{when}Counted", f"{weight} + (variables.{when}Pattern in ['', {_text(NOBODY)}] ? 0 : {counted}.sum())"
+            f"{when}Counted",
+            f"{weight} + ({pattern} in ['', {_text(NOBODY)}] || {_is_tester(pattern)} ? 0 "
+            f": {digits}.contains('(?i:') ? ({sixteens} * 100 + 128) / 256 : {tens})",
         )
     yield Named(
         "newShare",
@@ -408,12 +421,18 @@ def _is_countable(annotations: str, pattern: str) -> str:
         return f"{annotations}[?{_text(key)}].orValue({_text(absent)})"
 
     open_to_anybody = " && ".join(f"{given(key)} == ''" for key in share.OPEN_TO_ANYBODY)
+    for_testers = f"{given(share.HEADER)} == {_text(share.TESTER_HEADER)}"
     return (
         f"{given(share.WEIGHT, '0')}.matches({_text(f'^({share.A_WEIGHT})$')}) "
         f"&& {given(share.WEIGHT_TOTAL, '100')} == '100' && {open_to_anybody} "
         f"&& ({pattern} == '' ? {given(share.HEADER)} == '' : size({pattern}) <= {share.LONGEST_PATTERN} "
-        f"&& ({pattern} == {_text(NOBODY)} || {pattern}.matches({_text(f'^(?:{COMPILED.pattern})$')})))"
+        f"&& ({pattern} == {_text(NOBODY)} || ({_is_tester(pattern)} ? {for_testers} "
+        f": {pattern}.matches({_text(f'^(?:{COMPILED.pattern})$')}))))"
     )
+
+
+def _is_tester(pattern: str) -> str:
+    return f"{pattern}.matches({_text(f'^(?:{share.TESTER.pattern})$')})"
 
 
 def _is_on(annotations: str) -> str:

@@ -1,8 +1,7 @@
 """Compiles a share of the users into the pattern that a gateway matches, and back.
 
 Gateways split by a regular expression on a header (RE2, unanchored unless it says otherwise). Written by hand it is
-easily
-wrong: `0[0-4]` also takes bucket 103, and a broken one sends everybody to the weight. So patterns are compiled:
+easily wrong: `0[0-4]` also takes bucket 103, and a broken one sends everybody to the weight. So patterns are compiled:
 anchored, exact, from lower to upper, and only of digits, classes and alternatives, which every engine reads alike.
 """
 
@@ -18,12 +17,38 @@ NOBODY = "a^"
 # The share that a tail really takes may differ from the one asked for by this many percentage points.
 MOST_DEVIATION = 0.1
 
+# What the bucketer says of a tester, in place of a bucket.
+TESTER = "tester"
+
 _DIGITS = "0123456789abcdef"
-_CLASS = r"\[[0-9a-fA-F-]+\](\{[2-4]\})?"
-_SEQUENCE = rf"([0-9a-f]|{_CLASS})+"
-# What `bucket_pattern` writes, and nothing else.
+# How a pattern begins that takes testers, and what stands in one of a cookie between its name and the tail.
+TESTERS = f"^{TESTER}$|"
+COOKIE_NAMED = "=[^;]*"
+_COOKIE_HEAD, _COOKIE_TAIL = r"(^|;\s*)", "(;|$)"
+# A cookie is named by a token (RFC 6265) of letters, digits, '-' and '_', so that its name is no pattern itself.
+COOKIE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+# Who knows this word in the testers' header is a tester. It can't be taken for digits.
+TESTER_WORD = re.compile(r"[A-Za-z]([A-Za-z0-9-]{2,62})[A-Za-z0-9]")
+
+
+def _sequence(digit: str, least: int) -> str:
+    """What `_sequences` writes of two digits, or of one where `least` is 1."""
+    spans = rf"\[[{digit[1:-1]}-]+\]"
+    return rf"(({digit}|{spans}){{{least},2}}|{spans}\{{2\}})"
+
+
+def _alternatives(sequence: str) -> str:
+    return rf"({sequence}|\({sequence}(\|{sequence})+\))"
+
+
+_BUCKETS = _alternatives(_sequence("[0-9]", 2))
+_DECIMAL, _HEX = _alternatives(_sequence("[0-9]", 1)), _sequence("[0-9a-f]", 1)
+_TAILS = rf"({_DECIMAL}|\(\?i:{_HEX}(\|{_HEX})*\))"
+_TAGS = r"(_[A-Za-z0-9-]+|_\([A-Za-z0-9|-]+\))?"
+# The patterns whose share can be counted: buckets, the tail of an id, the tail of an id in a cookie.
 COMPILED = re.compile(
-    rf"\^(?P<body>{_SEQUENCE}|\({_SEQUENCE}(\|{_SEQUENCE})+\))(?P<tags>_[A-Za-z0-9-]+|_\([A-Za-z0-9|-]+\))?\$"
+    rf"({re.escape(TESTERS)})?\^{_BUCKETS}{_TAGS}\$|{_TAILS}{_TAGS}\$"
+    rf"|{re.escape(_COOKIE_HEAD)}{COOKIE_NAME.pattern}{re.escape(COOKIE_NAMED)}{_TAILS}{re.escape(_COOKIE_TAIL)}"
 )
 
 
@@ -63,39 +88,98 @@ class Tail:
 _BUCKET = Tail(10, 2)
 
 
-def bucket_pattern(buckets: range, tags: Sequence[str] = ()) -> str:
-    """Return the anchored pattern of these buckets, of users with one of `tags` if any are given."""
-    for tag in tags:
-        label(0, tag)
+def bucket_pattern(buckets: range, tags: Sequence[str] = (), testers: bool = False) -> str:
+    """Return the anchored pattern of these buckets, of users with one of `tags` if any are given.
+
+    With `testers` it takes whom the bucketer calls a tester, too; but a pattern of no bucket is for nobody.
+    """
     if not buckets:
         return NOBODY
-    suffix = f"_{_either(list(tags))}" if tags else ""
-    return f"^{_either(_sequences(_BUCKET.base, _BUCKET.width, buckets.start, buckets.stop))}{suffix}$"
+    body = _either(_sequences(_BUCKET.base, _BUCKET.width, buckets.start, buckets.stop))
+    return f"{TESTERS if testers else ''}^{body}{_suffix(tags)}$"
 
 
-def tail_pattern(tail: Tail, share: int) -> str:
-    """Return the pattern of the lowest tails that make up a share in percent, anchored at the end of the id."""
-    count = tail.count(share)
-    return f"{_either(_sequences(tail.base, tail.width, 0, count))}$" if count else NOBODY
+def tail_pattern(tail: Tail, share: int, tags: Sequence[str] = ()) -> str:
+    """Return the pattern of the lowest tails that make up a share in percent, anchored at the end of the id.
+
+    With `tags` the id ends with a tail, `_` and one of them.
+    """
+    return f"{_tails(tail, share)}{_suffix(tags)}$" if tail.count(share) else NOBODY
+
+
+def cookie_pattern(name: str, tail: Tail, share: int) -> str:
+    """Return the pattern, for the header `Cookie`, of the lowest tails of the cookie `name`."""
+    if not COOKIE_NAME.fullmatch(name):
+        raise PatternError(f"the cookie {name!r} can't be used; allowed: 1 to 64 letters, digits, '-' and '_'")
+    return f"{_COOKIE_HEAD}{name}{COOKIE_NAMED}{_tails(tail, share)}{_COOKIE_TAIL}" if tail.count(share) else NOBODY
+
+
+def word_pattern(word: str) -> str:
+    """Return the pattern of the testers' word."""
+    if not TESTER_WORD.fullmatch(word):
+        raise PatternError(
+            f"the word {word!r} can't be used; allowed: 4 to 64 letters, digits and '-', beginning with a letter"
+        )
+    return f"^{word}$"
+
+
+def percent(pattern: str) -> int:
+    """Return how many of 100 users a compiled pattern takes, whatever their tags; the testers' word takes none.
+
+    Raises PatternError for a pattern that no function here could have written: what another engine makes of it is not
+    known.
+    """
+    if pattern == NOBODY or _is_tester_word(pattern):
+        return 0
+    counted = _counted(pattern)
+    digits = _DIGITS if "(?i:" in counted else _DIGITS[:10]
+    matched = sum(bool(re.search(counted, tens + ones)) for tens in digits for ones in digits)
+    return (100 * matched + len(digits) ** 2 // 2) // len(digits) ** 2
 
 
 def taken(pattern: str, tag: str = "") -> frozenset[int]:
     """Return the buckets that a bucket pattern takes, among the users of `tag`.
 
-    Raises PatternError for a pattern that `bucket_pattern` could not have written: what another engine makes of it is
-    not known.
+    Raises PatternError for a pattern that `bucket_pattern` could not have written.
     """
     if pattern == NOBODY:
         return frozenset()
+    _counted(pattern)
+    if not pattern.removeprefix(TESTERS).startswith("^"):
+        raise PatternError(f"the pattern {pattern!r} is not a compiled one of buckets; allowed: anchored at both ends")
+    compiled = re.compile(pattern, re.ASCII)
+    return frozenset(bucket for bucket in range(BUCKETS) if compiled.fullmatch(label(bucket, tag)))
+
+
+def _is_tester_word(pattern: str) -> bool:
+    return pattern[:1] == "^" and pattern[-1:] == "$" and bool(TESTER_WORD.fullmatch(pattern[1:-1]))
+
+
+def _counted(pattern: str) -> str:
+    """Return the part of a compiled pattern that takes digits, to be matched with the last two of them."""
     if not COMPILED.fullmatch(pattern):
         raise PatternError(
             f"the pattern {pattern!r} is not a compiled one; allowed: anchored digits, classes and alternatives"
         )
+    digits = pattern.removeprefix(TESTERS).split(COOKIE_NAMED)[-1]
+    counted = f"{digits.split('_')[0]}$" if "_" in digits else digits
     try:
-        compiled = re.compile(pattern, re.ASCII)
+        re.compile(counted)
     except re.error as error:
         raise PatternError(f"the pattern {pattern!r} is broken: {error}") from error
-    return frozenset(bucket for bucket in range(BUCKETS) if compiled.fullmatch(label(bucket, tag)))
+    return counted
+
+
+def _tails(tail: Tail, share: int) -> str:
+    sequences = _sequences(tail.base, tail.width, 0, tail.count(share))
+    # Ids in hex come in both cases.
+    return f"(?i:{'|'.join(sequences)})" if tail.base > 10 else _either(sequences)
+
+
+def _suffix(tags: Sequence[str]) -> str:
+    for tag in tags:
+        label(0, tag)
+    return f"_{_either(list(tags))}" if tags else ""
 
 
 def _sequences(base: int, width: int, low: int, high: int) -> list[str]:
@@ -120,9 +204,8 @@ def _sequences(base: int, width: int, low: int, high: int) -> list[str]:
 
 
 def _class(base: int, low: int, high: int) -> str:
-    """Return what matches one digit from `low` to `high`; letters in both cases, as ids come in both."""
-    letters = _run(max(low, 10), high)
-    spans = _run(low, min(high, 9)) + letters + letters.upper()
+    """Return what matches one digit from `low` to `high`."""
+    spans = _run(low, min(high, 9)) + _run(max(low, 10), high)
     return spans if len(spans) == 1 else f"[{spans}]"
 
 

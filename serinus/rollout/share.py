@@ -7,7 +7,7 @@ of them count. What can't be counted may be everything.
 import re
 from collections.abc import Mapping
 
-from serinus.rollout.patterns import COMPILED, PatternError, taken
+from serinus.rollout.patterns import NOBODY, TESTER_WORD, PatternError, percent
 
 PREFIX = "nginx.ingress.kubernetes.io"
 CANARY = f"{PREFIX}/canary"
@@ -17,6 +17,11 @@ HEADER = f"{PREFIX}/canary-by-header"
 HEADER_VALUE = f"{PREFIX}/canary-by-header-value"
 PATTERN = f"{PREFIX}/canary-by-header-pattern"
 COOKIE = f"{PREFIX}/canary-by-cookie"
+
+# The only header in which a word may be a pattern: nobody sends it but who wants the canary. In any other it may stand
+# in every request there is.
+TESTER_HEADER = "X-Serinus-Tester"
+TESTER = re.compile(rf"\^{TESTER_WORD.pattern}\$")
 
 # What gateways read as "no"; anything else may switch the canary on.
 OFF = ("", "0", "f", "false")
@@ -39,9 +44,18 @@ def share(annotations: Mapping[str, str], uncounted: int = EVERYTHING) -> int:
     if not _countable(annotations):
         return uncounted
     pattern = annotations.get(PATTERN, "")
-    buckets = len(taken(_without_tags(pattern))) if pattern else 0
     # Whom the pattern does not take is still split by weight: the shares add up.
-    return min(EVERYTHING, int(annotations.get(WEIGHT, "0")) + buckets)
+    return min(EVERYTHING, int(annotations.get(WEIGHT, "0")) + (percent(pattern) if pattern else 0))
+
+
+def cut(annotations: Mapping[str, str]) -> dict[str, str]:
+    """Return the annotations that send nobody to the canary any more, whatever sent somebody there before.
+
+    For an Ingress as the stack renders it they are what it renders for weight 0, so that a stack that comes down to 0
+    agrees with the cut. What else opens the canary, by somebody's hand, is shut as well.
+    """
+    by_header = {PATTERN: NOBODY} if any(annotations.get(key, "") for key in (HEADER, PATTERN)) else {}
+    return {WEIGHT: "0", **by_header, **{key: "" for key in OPEN_TO_ANYBODY if annotations.get(key, "")}}
 
 
 def _countable(annotations: Mapping[str, str]) -> bool:
@@ -51,8 +65,10 @@ def _countable(annotations: Mapping[str, str]) -> bool:
     if pattern:
         if len(pattern) > LONGEST_PATTERN:
             return False
+        if TESTER.fullmatch(pattern) and annotations.get(HEADER, "") != TESTER_HEADER:
+            return False
         try:
-            taken(_without_tags(pattern))
+            percent(pattern)
         except PatternError:
             return False
     return (
@@ -60,8 +76,3 @@ def _countable(annotations: Mapping[str, str]) -> bool:
         and annotations.get(WEIGHT_TOTAL, "100") == "100"
         and not any(annotations.get(key, "") for key in OPEN_TO_ANYBODY)
     )
-
-
-def _without_tags(pattern: str) -> str:
-    """Drop the tags of a compiled pattern: whoever has a bucket in it counts, tagged or not."""
-    return f"{pattern.split('_')[0]}$" if COMPILED.fullmatch(pattern) and "_" in pattern else pattern

@@ -6,12 +6,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serinus.rollout.buckets import ALONE, BUCKETS, label, lanes
-from serinus.rollout.patterns import NOBODY, PatternError, Tail, bucket_pattern, tail_pattern, taken
+from serinus.rollout.patterns import (
+    NOBODY,
+    PatternError,
+    Tail,
+    bucket_pattern,
+    cookie_pattern,
+    percent,
+    tail_pattern,
+    taken,
+    word_pattern,
+)
 
 shares = st.integers(0, 100)
 ranges = st.tuples(shares, shares).map(lambda ends: range(min(ends), max(ends)))
 tags = st.lists(st.from_regex(r"[A-Za-z0-9-]{1,8}", fullmatch=True), unique=True, max_size=3)
 tails = st.builds(Tail, st.sampled_from([10, 16]), st.just(3))
+two_digits = st.builds(Tail, st.sampled_from([10, 16]), st.just(2))
 
 
 def matched(pattern: str, values: list[str]) -> set[str]:
@@ -115,9 +126,10 @@ def test_a_growing_tail_moves_nobody_back(tail: Tail, one: int, other: int) -> N
     [
         (Tail(10, 1), 50, "[0-4]$"),
         (Tail(10, 2), 5, "0[0-4]$"),
-        (Tail(16, 2), 5, "0[0-9a-cA-C]$"),
-        (Tail(16, 2), 75, "[0-9abAB][0-9a-fA-F]$"),
-        (Tail(16, 2), 100, "[0-9a-fA-F]{2}$"),
+        (Tail(16, 2), 5, "(?i:0[0-9a-c])$"),
+        (Tail(16, 2), 20, "(?i:[0-2][0-9a-f]|3[0-2])$"),
+        (Tail(16, 2), 75, "(?i:[0-9ab][0-9a-f])$"),
+        (Tail(16, 2), 100, "(?i:[0-9a-f]{2})$"),
         (Tail(10, 4), 5, "0[0-4][0-9]{2}$"),
     ],
 )
@@ -163,8 +175,74 @@ def test_a_tag_that_is_a_pattern_itself_is_refused(tag: str) -> None:
         "^0[0-4]$|x",
         "^[4-0]0$",
         "^0[0-4]_.*$",
+        # Of another length than buckets and tails have, or of letters where none are.
+        "^[0-9]$",
+        "^0[0-9]{2}$",
+        "0[0-4][0-9]{2}$",
+        "[a-f]$",
+        "^tester$",
+        "^0[0-4]$|^tester$",
+        "(^|;\\s*)u.d=[^;]*0[0-4](;|$)",
     ],
 )
 def test_a_pattern_of_another_hand_is_refused(pattern: str) -> None:
     with pytest.raises(PatternError, match=r"not a compiled one|broken"):
         taken(pattern)
+
+
+@given(ranges, tags, st.booleans())
+def test_buckets_are_counted_tagged_or_not_and_testers_are_not(buckets: range, tags: list[str], testers: bool) -> None:
+    assert percent(bucket_pattern(buckets, tags, testers)) == len(buckets)
+
+
+@given(two_digits, shares)
+def test_a_tail_is_counted_as_the_share_that_it_was_made_from(tail: Tail, share: int) -> None:
+    try:
+        patterns = [tail_pattern(tail, share), tail_pattern(tail, share, ["VIP"]), cookie_pattern("uid", tail, share)]
+    except PatternError:
+        return
+    assert [percent(pattern) for pattern in patterns] == [share] * 3
+
+
+def test_a_single_digit_is_counted() -> None:
+    assert (percent(tail_pattern(Tail(10, 1), 50)), percent(tail_pattern(Tail(16, 1), 25))) == (50, 25)
+
+
+def test_testers_come_on_top_of_the_buckets_but_not_without_them() -> None:
+    pattern = bucket_pattern(ALONE.range(5), ["VIP"], testers=True)
+    values = ["tester", "04_VIP", "04", "05_VIP", "tester_VIP", "xtester", "testers"]
+    assert matched(pattern, values) == {"tester", "04_VIP"}
+    assert bucket_pattern(range(0), testers=True) == NOBODY
+
+
+@settings(max_examples=30)
+@given(two_digits, st.sampled_from([5, 20, 50, 100]))
+def test_a_cookies_tail_takes_what_the_same_tail_of_a_header_takes(tail: Tail, share: int) -> None:
+    ids = [f"a{number:0{tail.width}{'d' if tail.base == 10 else 'x'}}" for number in range(tail.size)]
+    cookies = [f"theme=dark00; uid={one}; lang=zz" for one in ids]
+    taken_ids = matched(tail_pattern(tail, share), ids)
+    assert matched(cookie_pattern("uid", tail, share), cookies) == {
+        cookie for cookie, one in zip(cookies, ids, strict=True) if one in taken_ids
+    }
+
+
+@pytest.mark.parametrize("cookie", ["uid=a99", "xuid=a00", "uid=a00x", "id=a00", "uid=a99; uidx=a00", ""])
+def test_another_cookie_is_not_taken(cookie: str) -> None:
+    assert matched(cookie_pattern("uid", Tail(10, 2), 5), [cookie]) == set()
+
+
+@pytest.mark.parametrize("name", ["", "u.d", "uid=", "a b", "x" * 65])
+def test_a_cookie_whose_name_is_a_pattern_itself_is_refused(name: str) -> None:
+    with pytest.raises(PatternError, match="can't be used"):
+        cookie_pattern(name, Tail(10, 2), 5)
+
+
+@pytest.mark.parametrize("word", ["", "abc", "00-04", "a.b.c", "4444", "word-", "x" * 65])
+def test_a_testers_word_that_could_be_a_share_is_refused(word: str) -> None:
+    with pytest.raises(PatternError, match="can't be used"):
+        word_pattern(word)
+
+
+def test_a_testers_word_takes_who_knows_it() -> None:
+    assert matched(word_pattern("face-it"), ["face-it", "face-it2", "FACE-IT", "00"]) == {"face-it"}
+    assert percent(word_pattern("face-it")) == 0
