@@ -15,6 +15,7 @@ from local.progress import step
 from local.shell import run
 
 UNPACKED = ("etcd-server", "containerd", "runc", "containernetworking-plugins", "busybox-static")
+MONITORING = ("prometheus", "prometheus-alertmanager")
 TOOLS = {
     "iptables": "iptables",
     "ip": "iproute2",
@@ -33,22 +34,33 @@ _QUIET = {"DEBIAN_FRONTEND": "noninteractive"}
 
 
 def unpacked() -> Path:
-    """The directory that holds the unpacked packages, as they would lie below `/`."""
-    home = cache() / "debian" / content_key([], *UNPACKED, _system())
+    """The directory that holds the cluster's packages, as they would lie below `/`."""
+    return _unpacked(UNPACKED, "bringing cluster programs", "etcd, containerd and others from Debian, 30 s")
+
+
+def monitoring() -> Path:
+    """The same for Prometheus and Alertmanager, with promtool."""
+    return _unpacked(MONITORING, "bringing Prometheus and Alertmanager", "from Debian, 10 s")
+
+
+def _unpacked(packages: tuple[str, ...], title: str, hint: str) -> Path:
+    home = cache() / "debian" / content_key([], *packages, _system())
     if home.exists():
         return home
-    with (
-        step("bringing cluster programs", "etcd, containerd and others from Debian, 30 s"),
-        tempfile.TemporaryDirectory() as work,
-    ):
+    with step(title, hint), tempfile.TemporaryDirectory() as work:
         _update()
-        run([*_APT, "download", *UNPACKED], log=_LOG, what="downloading Debian packages", cwd=Path(work))
+        run([*_APT, "download", *packages], log=_LOG, what="downloading Debian packages", cwd=Path(work))
         part = home.with_suffix(f".part-{os.getpid()}")
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
         for package in sorted(Path(work).glob("*.deb")):
             run(["dpkg", "-x", package, part], log=_LOG, what=f"unpacking {package.name}")
-        part.replace(home)
+        try:
+            part.replace(home)
+        except OSError:
+            if not home.exists():  # another checkout was faster
+                raise
+            shutil.rmtree(part)
     return home
 
 
@@ -107,4 +119,6 @@ def _update() -> None:
             "the built-in cluster needs a Debian or Ubuntu machine: there is no apt-get here",
             remedy="use a cluster of your own: set serinus:context in the stack's settings",
         )
+    if os.geteuid() != 0:
+        return  # downloading works with the lists that are there; renewing them is root's
     run([*_APT, "update"], log=_LOG, what="reading Debian's package lists")

@@ -9,6 +9,7 @@ from components.traffic_split import TrafficSplit, TrafficSplitArgs
 from components.weight_guard import WeightGuard
 from serinus.rollout.admission import Guarded
 from serinus.rollout.canary_release import Spec
+from stacks.monitoring import declare_alerts
 from stacks.settings import Settings
 
 
@@ -58,6 +59,8 @@ def declare(settings: Settings) -> None:
             CanaryReleaseArgs(_spec(settings), namespace, settings.namespace),
             pulumi.ResourceOptions.merge(inside, pulumi.ResourceOptions(depends_on=[*guard, split])),
         )
+    if settings.monitoring:
+        declare_alerts(settings, inside)
 
 
 def _hash_key(settings: Settings, opts: pulumi.ResourceOptions) -> list[k8s.core.v1.Secret]:

@@ -26,6 +26,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from serinus.rollout.alert_guards import Guards
 from serinus.rollout.canary_release import Rungs
 from serinus.rollout.complaints import complaints
 from serinus.rollout.manifest import ManifestError, Release, load_release
@@ -72,6 +73,17 @@ def _list(value: object) -> list[object]:
         parsed = None
     if not isinstance(parsed, list):
         raise _refusal("it is no list")
+    return parsed
+
+
+def _mapping(value: object) -> dict[str, object]:
+    # And so are mappings.
+    try:
+        parsed = json.loads(str(value))
+    except json.JSONDecodeError:
+        parsed = None
+    if not isinstance(parsed, dict):
+        raise _refusal("it is no mapping")
     return parsed
 
 
@@ -140,6 +152,13 @@ class Settings(BaseModel):
     breakGlass: str = Field(description="the name of a group of your own, or nothing")
     retain: Annotated[tuple[ReleaseByName, ...], BeforeValidator(_list)] = Field(
         description='a list of names of releases, such as ["v1"]'
+    )
+    monitoring: Annotated[bool, BeforeValidator(_flag)] = Field(description="true or false")
+    monitoringLabels: Annotated[dict[str, str], BeforeValidator(_mapping)] = Field(
+        description='a mapping of labels such as {"release": "prometheus"}'
+    )
+    alerts: Annotated[Guards, BeforeValidator(_mapping)] = Field(
+        description='a mapping from guards to their settings, such as {"errorRate": {"threshold": 0.02}}'
     )
     gpu: Count = Field(ge=0, le=64, description="an integer from 0 to 64")
     hashKey: Secret = Field(description="a secret of at least 16 characters (`pulumi config set --secret`), or nothing")

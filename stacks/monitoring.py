@@ -1,0 +1,40 @@
+"""What watches the service from outside: the guards as rules for the cluster's Prometheus."""
+
+from typing import Any
+
+import pulumi
+
+from components.alert_rules import AlertRules, AlertRulesArgs
+from components.model_service import PORT_NAME
+from serinus.rollout.alert_queries import Arms, gateway_label
+from serinus.rollout.alert_rules import rule_groups
+from stacks.settings import Settings
+
+
+def declare_alerts(settings: Settings, opts: pulumi.ResourceOptions) -> None:
+    """Declare the rules of the service's canary; without a canary there is no rule, but the objects stay."""
+    AlertRules(
+        AlertRulesArgs(
+            service=settings.service,
+            namespace=settings.namespace,
+            groups=alert_groups(settings),
+            labels=settings.monitoringLabels,
+        ),
+        opts,
+    )
+
+
+def alert_groups(settings: Settings) -> list[dict[str, Any]]:
+    """Return the groups of rules as the settings want them."""
+    if settings.canary is None:
+        return []
+    place = (settings.namespace, f"{settings.service}-stable", f"{settings.service}-{settings.stable.name}", PORT_NAME)
+    arms = Arms(
+        namespace=settings.namespace,
+        release=settings.canary.id,
+        pods=f"{settings.service}-{settings.canary.name}",
+        gateway_canary=gateway_label(*place, canary=True),
+        gateway_stable=gateway_label(*place),
+        weight=settings.weight,
+    )
+    return rule_groups(settings.service, arms, settings.alerts)
