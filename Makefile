@@ -62,6 +62,9 @@ bench-serve: $(SERVICE)/.installed ## the model service against the least that d
 fuzz: install ## send the agent's webhook whatever may be sent, for minutes
 	@SERINUS_FUZZ=3000 $(RUN)/pytest -q --timeout 900 tests/agent/test_server_fuzz.py
 
+bench-restarts: install ## answers lost to three rolling restarts under load
+	@$(RUN)/python bench/restarts.py
+
 format: install ## lay the code out as `check` wants it
 	@$(RUN)/ruff format && $(RUN)/ruff check --fix
 
