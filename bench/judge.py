@@ -21,11 +21,10 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 
 from serinus.rollout.evidence import Arms, Look, Tally
-from serinus.rollout.judge import Charter, Objective, begin, judge, look
+from serinus.rollout.judge import STANDARD, begin, judge, look
 
 HOUR = 3600.0
 START = datetime(2026, 1, 1, tzinfo=UTC)
-CHARTER = Charter({"errors": Objective(), "slow": Objective(tolerance=1.0, floor=0.05, limit=0.1)})
 
 # The share of bad requests of the canary and of the stable, drawn anew for each look.
 Shares = Callable[[Random, float], tuple[float, float]]
@@ -156,7 +155,7 @@ def binomial(random: Random, tries: int, share: float) -> int:
 
 def run(cell: Cell, random: Random) -> float | None:
     """Simulate one hour; return the minutes until the judge failed the canary (from its break on), or None."""
-    trial = begin(CHARTER, START)
+    trial = begin(STANDARD, START)
     at = -cell.history_seconds
     while at < HOUR:
         weight = cell.weight if at >= 0 else 0.0
@@ -166,7 +165,7 @@ def run(cell: Cell, random: Random) -> float | None:
             drawn = zip(totals, shares(random, at), strict=True)
             arms[name] = Arms(*(Tally(total, binomial(random, total, share)) for total, share in drawn))
         at += cell.look_seconds
-        trial = look(CHARTER, trial, Look(cell.look_seconds, arms), START + timedelta(seconds=at))
+        trial = look(STANDARD, trial, Look(cell.look_seconds, arms), START + timedelta(seconds=at))
         if trial.failed:
             return (at - cell.breaks_at) / 60
     return None
@@ -183,12 +182,12 @@ def outcome(task: tuple[int, int, int]) -> Outcome:
 def look_cpu_seconds(services: int) -> float:
     """Return the CPU seconds of one look and one verdict for each of so many services."""
     arms = {"errors": Arms(Tally(15, 1), Tally(285, 3)), "slow": Arms(Tally(15, 1), Tally(285, 15))}
-    trials = [begin(CHARTER, START)] * services
+    trials = [begin(STANDARD, START)] * services
     for _ in range(2):  # the second look has all the state that a look can have
         started = time.process_time()
-        trials = [look(CHARTER, trial, Look(15.0, arms), START) for trial in trials]
+        trials = [look(STANDARD, trial, Look(15.0, arms), START) for trial in trials]
         for trial in trials:
-            judge(CHARTER, trial, START)
+            judge(STANDARD, trial, START)
     return time.process_time() - started
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from serinus.rollout.evidence import Tally
-from serinus.rollout.judge import Charter, Objective, stake
+from serinus.rollout.judge import FIRST_STAKE, Charter, Objective
 from serinus.rollout.violation import Violation
 from serinus.rollout.wealth import grown, mean, ratio_gains, share_gains
 
@@ -41,11 +41,12 @@ class Traffic:
 def seconds_to_fail(charter: Charter, objective: Objective, traffic: Traffic, share: float) -> float:
     """Return how long the judge takes to fail a canary with this share of bad requests; infinite if it never does."""
     canary = traffic.canary(share)
-    # What the judge asks of one objective, out of the stake that it begins with.
-    needed = len(charter.objectives) / charter.alpha / stake(0)
+    # What the judge asks of one objective, out of the half of the stake that it begins with on regressions.
+    voices = sum(one.voice for one in charter.objectives.values())
+    needed = 2.0 * voices / objective.voice / charter.alpha / FIRST_STAKE
     over_floor = share_gains(canary, objective.floor, objective.over_floor)
     ratio = ratio_gains(canary, traffic.stable, objective.tolerance)
-    return max(_seconds(needed, over_floor), _seconds(2.0 * needed, ratio))  # the ratio is one of two tests, see `Case`
+    return max(_seconds(needed, over_floor), _seconds(needed, ratio))
 
 
 def seconds_to_pass(charter: Charter, objective: Objective, traffic: Traffic) -> float:

@@ -4,13 +4,12 @@ import math
 from dataclasses import dataclass
 
 from serinus.rollout.feasibility import Traffic, check_bake, seconds_to_fail, seconds_to_pass
-from serinus.rollout.judge import Charter, Objective
+from serinus.rollout.judge import STANDARD
 from serinus.rollout.ladder import Ladder
 from serinus.rollout.plan import Feasibility, Need, Step
 from serinus.rollout.status import Status
 
-_OBJECTIVE = Objective()
-_CHARTER = Charter({"errors": _OBJECTIVE})
+_OBJECTIVE = STANDARD.objectives["errors"]
 USUAL = 0.01
 
 
@@ -32,7 +31,7 @@ def outlook(expected: Expected, status: Status | None, step: Step | None, ladder
         return "there is no step"
     if not step.rises:
         return "the weight does not rise"
-    if 1.0 - step.new / 100.0 < _CHARTER.comparable:
+    if 1.0 - step.new / 100.0 < STANDARD.comparable:
         return f"at {step.new} % the stable has too few requests to compare with"
     counted = _counted_per_second(status)
     per_second = counted if expected.per_second is None else expected.per_second
@@ -47,10 +46,10 @@ def outlook(expected: Expected, status: Status | None, step: Step | None, ladder
         measured=expected.per_second is None,
         usual=traffic.usual,
         worth_seeing=worth,
-        to_fail=_need(seconds_to_fail(_CHARTER, _OBJECTIVE, traffic, worth), traffic),
-        to_pass=_need(seconds_to_pass(_CHARTER, _OBJECTIVE, traffic), traffic),
+        to_fail=_need(seconds_to_fail(STANDARD, _OBJECTIVE, traffic, worth), traffic),
+        to_pass=_need(seconds_to_pass(STANDARD, _OBJECTIVE, traffic), traffic),
         bake_seconds=bake,
-        warnings=tuple(map(str, check_bake(_CHARTER, _OBJECTIVE, traffic, bake, worth))) if bake else (),
+        warnings=tuple(map(str, check_bake(STANDARD, _OBJECTIVE, traffic, bake, worth))) if bake else (),
     )
 
 

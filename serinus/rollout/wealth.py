@@ -17,11 +17,8 @@ from serinus.rollout.evidence import Tally
 
 # Worse by these factors than what is tolerated.
 WORSE = (1.5, 2.0, 3.0, 5.0, 8.0, 15.0, 30.0)
-# A canary that breaks outright fails nearly all of its requests.
-BROKEN = 0.9
-
-_MOST_GAIN = 300.0  # a factor of e^300 is proof enough, and does not overflow
-_MOST_WEALTH = 1e150
+MOST_GAIN = 300.0  # a factor of e^300 is proof enough, and does not overflow
+MOST_WEALTH = 1e150
 
 Wealth = tuple[float, ...]
 
@@ -33,7 +30,7 @@ def grown(wealth: Wealth, fresh: float, gains: Sequence[float]) -> Wealth:
     was healthy for hours can still be caught in seconds: the wealth that its health has cost is replaced.
     """
     return tuple(
-        min((own + fresh) * math.exp(min(gain, _MOST_GAIN)), _MOST_WEALTH)
+        min((own + fresh) * math.exp(min(gain, MOST_GAIN)), MOST_WEALTH)
         for own, gain in zip(wealth, gains, strict=True)
     )
 
@@ -61,19 +58,6 @@ def ratio_gains(canary: Tally, stable: Tally, tolerance: float) -> list[float]:
     ]
 
 
-def broken_gains(canary: Tally, stable: Tally, tolerance: float, usual: float) -> list[float]:
-    """Bet against the same hypothesis on a canary that is broken while the stable does as `usual` (a share).
-
-    The factor is the likelihood of that one alternative over the greatest likelihood under the hypothesis, so its
-    expectation under any member of the hypothesis is at most 1. Unlike `ratio_gains` it uses the stable's good requests
-    too, which decide within a few failures; small differences are lost in it.
-    """
-    if not canary.total or not stable.total:
-        return [0.0]
-    broken = _log_likelihood(canary, BROKEN) + _log_likelihood(stable, usual)
-    return [broken - _greatest_log_likelihood(canary, stable, tolerance)]
-
-
 def share_gains(canary: Tally, bound: float, alternatives: Sequence[float]) -> list[float]:
     """Bet on each alternative share of bad requests against the share `bound`.
 
@@ -95,27 +79,3 @@ def bounded_gains(canary: Tally, bound: float, alternatives: int) -> list[float]
     return [
         math.log1p(part / (alternatives + 1.0) * (canary.share - bound) / bound) for part in range(1, alternatives + 1)
     ]
-
-
-def _greatest_log_likelihood(canary: Tally, stable: Tally, tolerance: float) -> float:
-    if canary.share <= tolerance * stable.share:
-        return _log_likelihood(canary, canary.share) + _log_likelihood(stable, stable.share)
-    # On the border the canary's rate is k·p. The derivative vanishes at the smaller root of
-    # k·n·p² - ((1+k)·bad + k·good_c + good_s)·p + bad = 0, with n and bad over both arms.
-    bad = canary.bad + stable.bad
-    total = canary.total + stable.total
-    middle = (1.0 + tolerance) * bad + tolerance * (canary.total - canary.bad) + stable.total - stable.bad
-    root = math.sqrt(max(middle * middle - 4.0 * tolerance * total * bad, 0.0))
-    rate = 2.0 * bad / (middle + root)
-    return _log_likelihood(canary, min(tolerance * rate, 1.0)) + _log_likelihood(stable, rate)
-
-
-def _log_likelihood(tally: Tally, share: float) -> float:
-    good = tally.total - tally.bad
-    return _times_log(tally.bad, share) + _times_log(good, 1.0 - share)
-
-
-def _times_log(count: float, probability: float) -> float:
-    if count <= 0.0:
-        return 0.0
-    return count * math.log(probability) if probability > 0.0 else -math.inf

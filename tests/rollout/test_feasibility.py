@@ -105,7 +105,7 @@ def test_a_bake_that_sees_too_little_says_what_it_sees_and_what_it_needs() -> No
     (found,) = check_bake(CHARTER, OBJECTIVE, Traffic(20, 5, 0.01), bake_seconds=600, worth_seeing=0.03)
     assert found.code == "evidence-infeasible"
     assert found.sentence == (
-        "a bake of 600 s at 5 % of 20 requests/s can't tell 3.0% of bad requests from 1.0%: it sees 4.0% at the least"
+        "a bake of 600 s at 5 % of 20 requests/s can't tell 3.0% of bad requests from 1.0%: it sees 3.9% at the least"
     )
     longer = int(found.remedy.split()[2])
     assert check_bake(CHARTER, OBJECTIVE, Traffic(20, 5, 0.01), bake_seconds=longer, worth_seeing=0.03) == []

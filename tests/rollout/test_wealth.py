@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serinus.rollout.evidence import Tally
-from serinus.rollout.wealth import bounded_gains, broken_gains, grown, mean, ratio_gains, share_gains
+from serinus.rollout.wealth import bounded_gains, grown, mean, ratio_gains, share_gains
 
 Gains = Callable[[Tally, Tally], Sequence[float]]
 
@@ -46,14 +46,6 @@ def test_the_ratio_bet_is_fair_against_any_canary_within_the_tolerance(
     assert fair(expected(lambda c, s: ratio_gains(c, s, tolerance), canary, stable, canary_share, stable_share))
 
 
-@given(some, some, tolerances, shares, st.floats(0, 1), st.floats(0.001, 0.5))
-def test_the_broken_bet_is_fair_against_any_canary_within_the_tolerance(
-    canary: int, stable: int, tolerance: float, stable_share: float, part: float, usual: float
-) -> None:
-    canary_share = min(part * tolerance * stable_share, 1.0)
-    assert fair(expected(lambda c, s: broken_gains(c, s, tolerance, usual), canary, stable, canary_share, stable_share))
-
-
 @given(st.integers(0, 30), st.floats(0.01, 0.5), st.floats(0, 1))
 def test_the_bet_over_a_bound_is_fair_against_any_share_up_to_it(canary: int, bound: float, part: float) -> None:
     def gains(tally: Tally, _: Tally) -> Sequence[float]:
@@ -80,35 +72,15 @@ def test_the_bounded_bet_is_fair_even_if_all_requests_of_a_look_end_alike(
     assert fair(expected(lambda c, s: bounded_gains(c, bound, 4), canary, 0, share, 0.5))
 
 
-@pytest.mark.parametrize("gains", [ratio_gains, lambda c, s, k: broken_gains(c, s, k, 0.01)])
-def test_a_look_without_one_of_the_arms_says_nothing_of_the_ratio(gains: Callable[..., Sequence[float]]) -> None:
+def test_a_look_without_one_of_the_arms_says_nothing_of_the_ratio() -> None:
     for canary, stable in ((Tally(), Tally(9, 3)), (Tally(9, 3), Tally()), (Tally(), Tally())):
-        assert gains(canary, stable, 1.5) == pytest.approx([0.0] * len(gains(canary, stable, 1.5)))
+        gains = ratio_gains(canary, stable, 1.5)
+        assert gains == pytest.approx([0.0] * len(gains))
 
 
 def test_a_look_without_requests_says_nothing_of_a_share() -> None:
     assert list(share_gains(Tally(), 0.05, [0.1])) == [0.0]
     assert bounded_gains(Tally(), 0.05, 3) == [0.0, 0.0, 0.0]
-
-
-@given(st.integers(1, 40), st.integers(1, 40), tolerances, st.data())
-def test_the_broken_bet_divides_by_the_greatest_likelihood_there_is(
-    canary: int, stable: int, tolerance: float, data: st.DataObject
-) -> None:
-    arms = (Tally(canary, data.draw(st.integers(0, canary))), Tally(stable, data.draw(st.integers(0, stable))))
-    stable_share = data.draw(shares)
-    canary_share = data.draw(st.floats(0, min(tolerance * stable_share, 1.0)))
-    (gain,) = broken_gains(*arms, tolerance, 0.01)
-    likelihood = chance(canary, int(arms[0].bad), canary_share) * chance(stable, int(arms[1].bad), stable_share)
-    alternative = chance(canary, int(arms[0].bad), 0.9) * chance(stable, int(arms[1].bad), 0.01)
-    assert likelihood * math.exp(gain) <= alternative * (1 + 1e-6)
-
-
-def test_a_broken_canary_is_found_in_few_requests() -> None:
-    wealth = (1.0,)
-    for _ in range(2):
-        wealth = grown(wealth, 0.0, broken_gains(Tally(2, 2), Tally(8, 0), 1.5, 0.01))
-    assert mean(wealth) > 1000
 
 
 def test_fresh_money_pays_for_no_past() -> None:
