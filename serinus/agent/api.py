@@ -138,6 +138,13 @@ class Api:
         """Delete an object."""
         return await self.ask("DELETE", path)
 
+    async def text(self, path: str) -> str:
+        """Read what is no JSON, such as a pod's log."""
+        code, text = await self._send("GET", path, None, "application/json")
+        if code >= 300:
+            raise ApiError(code, f"GET {path}: {code}")
+        return text
+
     async def ask(
         self,
         method: str,
@@ -146,6 +153,20 @@ class Api:
         type_: str = "application/json",
     ) -> dict[str, Any]:
         """Send one request and return the answer's document. Raises ApiError with what the server said."""
+        what = f"{method} {path}"
+        code, text = await self._send(method, path, document, type_)
+        found = _document(text)
+        if code >= 300:
+            said = (found or {}).get("message") or text[:200]
+            raise ApiError(code, f"{what}: {code} {said}")
+        if found is None:
+            raise ApiError(0, f"{what}: the answer is no JSON object: {text[:80]!r}")
+        return found
+
+    async def _send(
+        self, method: str, path: str, document: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None, type_: str
+    ) -> tuple[int, str]:
+        """Send one request and return status code and body."""
         if self._session is None:
             raise RuntimeError("the client is used outside of `async with`")
         what = f"{method} {path}"
@@ -157,17 +178,9 @@ class Api:
             async with self._session.request(method, f"{self._access.url}{path}", data=body, headers=headers) as answer:
                 if (answer.content_length or 0) > _MOST_BYTES:
                     raise ApiError(0, f"{what}: the answer is too large, {answer.content_length} bytes")
-                text = await answer.text()
-                code = answer.status
+                return answer.status, await answer.text()
         except (aiohttp.ClientError, TimeoutError, OSError, UnicodeDecodeError) as error:
             raise ApiError(0, f"{what}: no answer: {type(error).__name__} {error}".rstrip()) from None
-        found = _document(text)
-        if code >= 300:
-            said = (found or {}).get("message") or text[:200]
-            raise ApiError(code, f"{what}: {code} {said}")
-        if found is None:
-            raise ApiError(0, f"{what}: the answer is no JSON object: {text[:80]!r}")
-        return found
 
 
 def _document(text: str) -> dict[str, Any] | None:

@@ -6,11 +6,12 @@ and writing all of them anew. Both show against a digest that was noted elsewher
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Field
 
 from serinus.rollout.canonical import digest
+from serinus.rollout.deed import Deed, Kind
 from serinus.rollout.record import Moment, Record, Words
 from serinus.rollout.status import Percent
 from serinus.rollout.verdict import Verdict
@@ -20,14 +21,12 @@ GENESIS = "0" * 64
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="a sha256 as 64 hex digits")]
 
 
-class Deed(Record):
+class Line(Record):
     """What happened. The evidence itself stays outside: only its digest is kept, never prompts or user ids."""
 
     at: Moment = Field(description="an RFC 3339 time with its zone")
     who: Words = Field(description="a person, or serinus-agent")
-    what: Literal["step", "cut", "hold", "resume", "approve", "override", "swap"] = Field(
-        description="step, cut, hold, resume, approve, override or swap"
-    )
+    what: Annotated[Kind, Field(strict=False)] = Field(description=", ".join(Kind))
     service: Words = Field(description="the service's name")
     release: str = Field(description="the id of the canary's release")
     old: Percent
@@ -39,34 +38,51 @@ class Deed(Record):
     )
     evidence: Digest | None = None
 
+    @classmethod
+    def of(cls, deed: Deed) -> Self:
+        """Return the line of a deed, with the digest of its evidence."""
+        return cls(
+            at=deed.at,
+            who=deed.by,
+            what=deed.kind,
+            service=deed.service,
+            release=deed.release,
+            old=deed.old,
+            new=deed.new,
+            reason=deed.reason,
+            verdict=deed.verdict,
+            evidence=digest(deed.evidence) if deed.evidence else None,
+        )
+
 
 class Entry(Record):
-    """A deed in its place in the chain. Numbers count from 1."""
+    """A line in its place in the chain. Numbers count from 1."""
 
     number: int = Field(ge=1, description="an integer from 1")
-    deed: Deed
+    deed: Line
     previous: Digest
     digest: Digest
 
     @classmethod
-    def after(cls, previous: Self | None, deed: Deed) -> Self:
-        """Chain a deed to the newest entry, or begin a ledger where there is none."""
+    def after(cls, previous: Self | None, deed: Line) -> Self:
+        """Chain a line to the newest entry, or begin a ledger where there is none."""
         number = previous.number + 1 if previous else 1
         before = previous.digest if previous else GENESIS
         return cls(number=number, deed=deed, previous=before, digest=_digest(number, before, deed))
 
 
-def verify(entries: Sequence[Entry], known: str | None = None) -> list[str]:
+def verify(entries: Sequence[Entry], known: str | None = None, dropped: int = 0) -> list[str]:
     """Check a ledger, oldest entry first; return one sentence per break, none if it is whole.
 
-    `known` is the digest that some entry had when it was the newest, noted outside of the ledger.
+    `known` is the digest that some entry had when it was the newest, noted outside of the ledger. `dropped` is how many
+    of the oldest entries a full book let go: what the first one that is left follows from can't be checked any more.
     """
     found = []
-    before = GENESIS
-    for place, entry in enumerate(entries, 1):
+    before = None if dropped and entries else GENESIS
+    for place, entry in enumerate(entries, dropped + 1):
         if entry.number != place:
             found.append(f"entry {entry.number} stands at place {place}: entries were removed, added or moved")
-        if entry.previous != before:
+        if before is not None and entry.previous != before:
             found.append(f"entry {entry.number} does not follow from the entry before it")
         if entry.digest != _digest(entry.number, entry.previous, entry.deed):
             found.append(f"entry {entry.number} was edited: its digest does not fit its content")
@@ -78,5 +94,5 @@ def verify(entries: Sequence[Entry], known: str | None = None) -> list[str]:
     return found
 
 
-def _digest(number: int, previous: str, deed: Deed) -> str:
+def _digest(number: int, previous: str, deed: Line) -> str:
     return digest({"number": number, "previous": previous, "deed": deed.document()})

@@ -1,5 +1,6 @@
 """The ledger finds whatever is done to it afterwards."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,13 +9,14 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from serinus.rollout.canonical import digest
-from serinus.rollout.ledger import GENESIS, Deed, Entry, verify
+from serinus.rollout.deed import Deed, Kind
+from serinus.rollout.ledger import GENESIS, Entry, Line, verify
 from serinus.rollout.verdict import Verdict
 
 START = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
-def deed(minute: int = 0, **changes: object) -> Deed:
+def deed(minute: int = 0, **changes: object) -> Line:
     known = {
         "at": START + timedelta(minutes=minute),
         "who": "ada",
@@ -28,7 +30,7 @@ def deed(minute: int = 0, **changes: object) -> Deed:
         "verdict": Verdict.PASS,
         "evidence": digest({"requests": 500}),
     }
-    return Deed.model_validate({**known, **changes})
+    return Line.model_validate({**known, **changes})
 
 
 def chain(length: int) -> list[Entry]:
@@ -144,6 +146,23 @@ def test_a_ledger_that_was_written_anew_is_found_where_a_digest_is_known() -> No
 def test_a_deed_without_name_reason_or_sense_is_refused(key: str, value: object) -> None:
     with pytest.raises(ValidationError, match=key):
         deed(**{key: value})
+
+
+@given(st.integers(2, 12).map(chain), st.data())
+def test_what_a_full_book_let_go_is_no_break_but_what_is_left_still_hangs_together(
+    entries: list[Entry], data: st.DataObject
+) -> None:
+    dropped = data.draw(st.integers(1, len(entries) - 1))
+    assert verify(entries[dropped:], known=entries[-1].digest, dropped=dropped) == []
+    assert verify(entries[dropped:], dropped=dropped - 1) != []
+
+
+def test_a_line_keeps_the_digest_of_a_deeds_evidence_only() -> None:
+    done = Deed(Kind.CUT, "chat", "ada", "too slow", START, "v2-0f3a9c21", 20, 0, Verdict.FAIL, {"errors": 7})
+    line = Line.of(done)
+    assert (line.what, line.who, line.old, line.new, line.verdict) == (Kind.CUT, "ada", 20, 0, Verdict.FAIL)
+    assert line.evidence == digest({"errors": 7})
+    assert Line.of(replace(done, evidence={})).evidence is None
 
 
 def test_a_digest_ignores_the_order_of_keys_and_refuses_what_has_no_json() -> None:

@@ -1,0 +1,181 @@
+"""What was done is written down, however the API server behaves, and writing it down holds nothing up."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from serinus.agent.books import MOST_WAITING, Books
+from serinus.rollout.book import check, key_of, write
+from serinus.rollout.deed import Deed, Kind
+from serinus.rollout.ledger import Line
+from serinus.rollout.verdict import Verdict
+from tests.agent.small_api_server import SmallApiServer, said
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+CUT = Deed(
+    Kind.CUT, "chat", "serinus-agent", "errors", NOW, "v2-0f3a9c21", 20, 0, Verdict.FAIL, {"canary": {"errors": 7}}
+)
+MAPS = "/api/v1/namespaces/shop/configmaps"
+EVENTS = "/api/v1/namespaces/shop/events"
+RELEASE = "/apis/serinus.dev/v1alpha1/namespaces/shop/canaryreleases/chat"
+
+
+def a_server() -> SmallApiServer:
+    server = SmallApiServer()
+    server.put(RELEASE, {"metadata": {"name": "chat"}})
+    for name in ("chat-ledger", "chat-ledger-old", "chat-evidence"):
+        server.put(f"{MAPS}/{name}", {"metadata": {"name": name}})
+    return server
+
+
+def with_books(server: SmallApiServer, work: Callable[[Books], Awaitable[None]], seconds: float = 20.0) -> None:
+    """Work with books that are written in the background, until all is written."""
+
+    async def run() -> None:
+        async with server.served() as api:
+            books = Books(api, "shop", "chat", wait_seconds=0.01)
+            writing = asyncio.create_task(books.run())
+            await work(books)
+            await asyncio.wait_for(books.written(), seconds)
+            writing.cancel()
+
+    asyncio.run(run())
+
+
+def noting(*deeds: Deed) -> Callable[[Books], Awaitable[None]]:
+    async def work(books: Books) -> None:
+        for deed in deeds:
+            books.note(deed)
+
+    return work
+
+
+def data(server: SmallApiServer, name: str = "chat-ledger") -> dict[str, str]:
+    found: dict[str, str] = server.objects[f"{MAPS}/{name}"].get("data", {})
+    return found
+
+
+def events(server: SmallApiServer) -> list[dict[str, Any]]:
+    return [one for path, one in server.objects.items() if path.startswith(EVENTS)]
+
+
+def test_a_cut_stands_in_the_ledger_as_an_event_and_with_its_evidence() -> None:
+    server = a_server()
+    with_books(server, noting(CUT))
+    checked = check(data(server), data(server, "chat-ledger-old"), data(server, "chat-evidence"))
+    assert checked.breaks == []
+    assert checked.entries[0].deed == Line.of(CUT)
+    (event,) = events(server)
+    assert (event["type"], event["reason"], event["involvedObject"]["name"]) == ("Warning", "Cut", "chat")
+    assert event["message"] == "errors (serinus-agent; 20 % to 0 %)"
+    assert json.loads(data(server, "chat-evidence")[key_of(1)]) == {"canary": {"errors": 7}}
+
+
+def test_the_evidence_of_a_cut_holds_its_pods_without_what_anybody_said() -> None:
+    server = a_server()
+    pods = "/api/v1/namespaces/shop/pods"
+    terminated = {"restartCount": 2, "ready": False, "lastState": {"terminated": {"reason": "OOMKilled"}}}
+    status = {"phase": "Running", "containerStatuses": [terminated]}
+    server.put(f"{pods}/chat-v2", {"metadata": {"name": "chat-v2"}, "status": status})
+    server.objects[f"{pods}/chat-v2/log"] = '{"outcome": "error", "prompt": "my secret"}\nValueError: my secret\n'
+    with_books(server, noting(CUT))
+    (pod,) = json.loads(data(server, "chat-evidence")[key_of(1)])["pods"]
+    assert (pod["name"], pod["restarts"], pod["ended"]) == ("chat-v2", 2, ["OOMKilled"])
+    assert pod["log"] == ['{"outcome": "error"}', "(ValueError, 21 characters)"]
+    assert check(data(server), None, data(server, "chat-evidence")).breaks == []
+
+
+def test_a_deed_that_is_noted_twice_is_written_once() -> None:
+    server = a_server()
+    with_books(server, noting(CUT, CUT, replace(CUT, evidence={})))
+    assert list(data(server)) == [key_of(1)]
+    assert len(events(server)) == 1
+    with_books(server, noting(CUT, replace(CUT, at=NOW + timedelta(seconds=1))))
+    assert list(data(server)) == [key_of(1), key_of(2)]
+
+
+def test_what_happened_while_the_api_server_was_away_is_written_when_it_is_back() -> None:
+    server = a_server()
+    failures = iter(
+        [*(said(503, "away") for _ in range(4)), web.Response(text="<html>", status=502), web.Response(text="garbage")]
+    )
+    server.before = lambda method, path: next(failures, None) if "ledger" in path else None
+    with_books(server, noting(CUT, replace(CUT, kind=Kind.RESUMED)))
+    checked = check(data(server), None)
+    assert ([entry.deed.what for entry in checked.entries], checked.breaks) == ([Kind.CUT, Kind.RESUMED], [])
+
+
+def test_an_answer_that_is_lost_after_the_write_makes_no_second_entry() -> None:
+    server = a_server()
+    lost = iter([True])
+
+    def lose(method: str, path: str) -> web.Response | None:
+        if method == "PUT" and path.endswith("chat-ledger") and next(lost, False):
+            server.put(path, {"metadata": {"name": "chat-ledger"}, "data": write({}, Line.of(CUT)).book})
+            return said(504, "time-out")
+        return None
+
+    server.before = lose
+    with_books(server, noting(CUT))
+    assert list(data(server)) == [key_of(1)]
+
+
+def test_a_person_who_writes_in_between_loses_no_entry_and_forks_no_chain() -> None:
+    server = a_server()
+    theirs = iter([True])
+
+    def write_first(method: str, path: str) -> web.Response | None:
+        if method == "PUT" and path.endswith("chat-ledger") and next(theirs, False):
+            line = Line.of(replace(CUT, by="ada", reason="theirs"))
+            server.put(path, {"metadata": {"name": "chat-ledger"}, "data": write({}, line).book})
+        return None
+
+    server.before = write_first
+    with_books(server, noting(CUT))
+    checked = check(data(server), None)
+    assert ([entry.deed.who for entry in checked.entries], checked.breaks) == (["ada", "serinus-agent"], [])
+
+
+@pytest.mark.parametrize("refused", ["/events", "/chat-evidence", "/pods", "/canaryreleases"])
+def test_the_ledger_is_written_where_all_else_is_refused(refused: str) -> None:
+    server = a_server()
+    server.before = lambda method, path: said(403, "no right") if refused in path else None
+    with_books(server, noting(CUT, replace(CUT, kind=Kind.RESUMED)))
+    assert len(check(data(server), None).entries) == 2
+
+
+def test_a_ledger_that_nobody_made_is_made() -> None:
+    server = SmallApiServer()
+    with_books(server, noting(CUT))
+    assert check(data(server), None).breaks == []
+
+
+def test_evidence_that_is_no_json_loses_only_itself() -> None:
+    server = a_server()
+    loop: dict[str, object] = {}
+    loop["self"] = loop
+    with_books(server, noting(replace(CUT, evidence=loop), replace(CUT, kind=Kind.HELD, evidence={"at": NOW})))
+    assert [entry.deed.evidence is None for entry in check(data(server), None).entries] == [True, False]
+
+
+def test_noting_never_waits_and_never_fails(caplog: pytest.LogCaptureFixture) -> None:
+    server = a_server()
+    server.before = lambda method, path: said(503, "away")
+
+    async def run() -> None:
+        async with server.served() as api:
+            books = Books(api, "shop", "chat")
+            for second in range(MOST_WAITING + 1):
+                books.note(replace(CUT, at=NOW + timedelta(seconds=second)))
+
+    asyncio.run(run())
+    assert [one.getMessage() for one in caplog.records if one.levelno == logging.ERROR] == [
+        "a deed is lost to the ledger: too many wait"
+    ]
