@@ -5,22 +5,24 @@ backends, the stable one first: so there is no moment at which users fall back t
 """
 
 import json
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import pulumi
 import pulumi_kubernetes as k8s
 
 from components.model_service import PORT_NAME, ModelService
 from serinus.rollout.canary_release import LADDER_NOTE
-from serinus.rollout.share import CANARY, WEIGHT
+from serinus.rollout.routing import Match
 
 
 @dataclass(frozen=True)
 class TrafficSplitArgs:
     """Where users come in and how they are split.
 
-    weight is the percentage of traffic on the canary, 0 to 100; without a canary it is 0. ladder are the weights that
-    it may rise to, for the policy pack: a rule sees one object and no settings, so they stand on the Ingress.
+    match is what takes a request to the canary; without a canary nothing does. ladder are the weights that the share
+    may rise to, for the policy pack: a rule sees one object and no settings, so they stand on the Ingress. annotations
+    are those that both Ingresses have.
     """
 
     service: str
@@ -29,8 +31,9 @@ class TrafficSplitArgs:
     ingress_class: str
     stable: ModelService
     canary: ModelService | None
-    weight: int
+    match: Match
     ladder: tuple[int, ...]
+    annotations: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -62,14 +65,13 @@ class TrafficSplit(pulumi.ComponentResource):
             name=f"{args.service}-stable",
             backend=args.stable.service_name,
             # Gateways that publish no address would make the engine wait for one until it gives up.
-            annotations={"pulumi.com/skipAwait": "true"},
+            annotations={"pulumi.com/skipAwait": "true", **args.annotations},
         )
         canary = replace(
             stable,
             name=f"{args.service}-canary",
             backend=behind.service_name,
-            annotations=stable.annotations
-            | {CANARY: "true", WEIGHT: str(args.weight), LADDER_NOTE: json.dumps(args.ladder)},
+            annotations=stable.annotations | args.match.annotations() | {LADDER_NOTE: json.dumps(args.ladder)},
         )
         stable_ingress = self._ingress(stable, after=[args.stable])
         # In a swap the stable Ingress must have moved before the canary's share ends.

@@ -10,6 +10,7 @@ from components.weight_guard import WeightGuard
 from serinus.rollout.admission import Guarded
 from serinus.rollout.canary_release import Spec
 from stacks.monitoring import declare_alerts
+from stacks.routing import declare_edge, split_annotations, split_host, split_match
 from stacks.settings import Settings
 
 
@@ -39,20 +40,24 @@ def declare(settings: Settings) -> None:
         )
         for release in settings.releases
     }
-    guarded = Guarded(settings.service, settings.namespace, settings.host, settings.breakGlass)
+    split_at = split_host(settings)
+    guarded = Guarded(settings.service, settings.namespace, settings.host, settings.breakGlass, inner_host=split_at)
     guard = [WeightGuard(guarded, pulumi.ResourceOptions(providers=[cluster]))] if settings.guard else []
+    # Where the way to split changes under users, the edge must be there before the split moves behind it.
+    edge = declare_edge(settings, running[settings.stable.name], inside)
     split = TrafficSplit(
         TrafficSplitArgs(
             service=settings.service,
             namespace=settings.namespace,
-            host=settings.host,
+            host=split_at,
             ingress_class=settings.ingressClass,
             stable=running[settings.stable.name],
             canary=running[settings.canary.name] if settings.canary else None,
-            weight=settings.weight,
+            match=split_match(settings),
             ladder=tuple(rung.weight for rung in settings.ladder),
+            annotations=split_annotations(settings),
         ),
-        pulumi.ResourceOptions.merge(inside, pulumi.ResourceOptions(depends_on=guard)),
+        pulumi.ResourceOptions.merge(inside, pulumi.ResourceOptions(depends_on=[*guard, *edge])),
     )
     if settings.guard:
         CanaryRelease(

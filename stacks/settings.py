@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, NamedTuple, cast
+from typing import Annotated, NamedTuple, Self, cast
 
 from pydantic import (
     BaseModel,
@@ -23,6 +23,7 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from pydantic_core import PydanticCustomError
 
@@ -30,6 +31,8 @@ from serinus.rollout.alert_guards import Guards
 from serinus.rollout.canary_release import Rungs
 from serinus.rollout.complaints import complaints
 from serinus.rollout.manifest import ManifestError, Release, load_release
+from serinus.rollout.patterns import PatternError
+from serinus.rollout.routing import Split, match
 from stacks.kubeconfig import KubeconfigError, context_names, default_files
 
 _RELEASES = "releases"
@@ -78,6 +81,17 @@ def _list(value: object) -> list[object]:
 
 def _mapping(value: object) -> dict[str, object]:
     # And so are mappings.
+    try:
+        parsed = json.loads(str(value))
+    except json.JSONDecodeError:
+        parsed = None
+    if not isinstance(parsed, dict):
+        raise _refusal("it is no mapping")
+    return parsed
+
+
+def _mapping(value: object) -> dict[str, object]:
+    # The engine hands mappings over as JSON.
     try:
         parsed = json.loads(str(value))
     except json.JSONDecodeError:
@@ -148,6 +162,13 @@ class Settings(BaseModel):
         description='a list of rungs that rise strictly to 100, such as [{"weight": 5, "bakeSeconds": 600}, '
         '{"weight": 100, "approval": true}]'
     )
+    split: Annotated[Split, BeforeValidator(_mapping)] = Field(
+        description='a mapping such as {"by": "weight"} or {"by": "tail", "header": "X-User-Id", "digits": 2}'
+    )
+    salt: Secret = Field(description="a secret of at least 16 characters, with by: bucket and only there")
+    testers: Annotated[tuple[SecretStr, ...], BeforeValidator(_list)] = Field(
+        max_length=1000, description="a secret list of at most 1000 users' ids, with by: bucket and only there"
+    )
     guard: Annotated[bool, BeforeValidator(_flag)] = Field(description="true or false")
     breakGlass: str = Field(description="the name of a group of your own, or nothing")
     retain: Annotated[tuple[ReleaseByName, ...], BeforeValidator(_list)] = Field(
@@ -201,6 +222,25 @@ class Settings(BaseModel):
         if weight > 0 and info.data.get("canary", ...) is None:
             raise _refusal("there is no canary for this traffic")
         return weight
+
+    @field_validator("split")
+    @classmethod
+    def _can_express_every_rung(cls, split: Split, info: ValidationInfo) -> Split:
+        weights = [rung.weight for rung in info.data.get("ladder", ())]
+        for weight in sorted({*weights, info.data.get("weight", 0)}):
+            try:
+                match(split, weight)
+            except PatternError as error:
+                raise _refusal(str(error)) from None
+        return split
+
+    @model_validator(mode="after")
+    def _keeps_a_secret_for_buckets(self) -> Self:
+        if self.split.by == "bucket" and self.salt is None:
+            raise _refusal("split by: bucket needs serinus:salt; without it anybody could compute who is next")
+        if self.split.by != "bucket" and (self.salt is not None or self.testers):
+            raise _refusal(f"salt and testers have no use with split by: {self.split.by}; only the bucketer reads them")
+        return self
 
     @field_validator("breakGlass")
     @classmethod

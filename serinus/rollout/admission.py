@@ -28,12 +28,17 @@ _TIMELESS = "1000000000.0"
 
 @dataclass(frozen=True, slots=True)
 class Guarded:
-    """The service that is guarded. `break_glass` is a group whose members the guard lets pass, empty for nobody."""
+    """The service that is guarded.
+
+    `break_glass` is a group whose members the guard lets pass, empty for nobody. `inner_host` is where the split is,
+    if that is not the users' own host.
+    """
 
     service: str
     namespace: str
     host: str
     break_glass: str = ""
+    inner_host: str = ""
 
     @property
     def canary_ingress(self) -> str:
@@ -448,7 +453,8 @@ def _is_canary_ingress(guarded: Guarded) -> str:
 
 
 def _is_on_the_host(guarded: Guarded, ingress: str) -> str:
-    return f"{ingress}.spec.?rules.orValue([]).exists(r, r.?host.orValue('') == {_text(guarded.host)})"
+    hosts = ", ".join(_text(host) for host in dict.fromkeys((guarded.host, guarded.inner_host or guarded.host)))
+    return f"{ingress}.spec.?rules.orValue([]).exists(r, r.?host.orValue('') in [{hosts}])"
 
 
 def _but_for(group: str) -> Iterator[Named]:

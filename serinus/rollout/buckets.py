@@ -4,7 +4,6 @@ A bucket comes from a keyed hash of the user's id, so nobody can choose one, and
 its lane. So when a share grows, all who were on the canary stay there.
 """
 
-import hashlib
 import hmac
 import re
 from collections.abc import Mapping
@@ -30,10 +29,14 @@ class Lane(NamedTuple):
 ALONE = Lane(0, BUCKETS)
 
 
+def keyed(user: str, salt: str) -> bytes:
+    """Return the keyed hash of a user, 32 bytes that tell nobody without the salt who it is."""
+    return hmac.digest(salt.encode(), user.encode(errors="surrogatepass"), "sha256")
+
+
 def bucket_of(user: str, salt: str) -> int:
     """Return the bucket of a user, 0 to 99. Another salt deals the users anew, so that not always the same go first."""
-    keyed = hmac.new(salt.encode(), user.encode(), hashlib.sha256).digest()
-    return int.from_bytes(keyed[:8]) % BUCKETS
+    return int.from_bytes(keyed(user, salt)[:8]) % BUCKETS
 
 
 def label(bucket: int, tag: str = "") -> str:

@@ -9,8 +9,7 @@ them again.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from serinus.rollout.patterns import NOBODY
-from serinus.rollout.share import HEADER, PATTERN, WEIGHT
+from serinus.rollout import share
 
 MANAGER = "serinus-agent"
 """The field manager of every cut, by whomever."""
@@ -21,8 +20,7 @@ def cut_of(annotations: Mapping[str, str]) -> dict[str, str]:
 
     The weight alone would leave those on the canary whom a header's pattern takes.
     """
-    by_header = {PATTERN: NOBODY} if annotations.get(HEADER) or annotations.get(PATTERN) else {}
-    return {WEIGHT: "0", **by_header}
+    return share.cut(annotations)
 
 
 def is_cut(annotations: Mapping[str, str]) -> bool:

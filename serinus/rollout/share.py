@@ -21,6 +21,9 @@ COOKIE = f"{PREFIX}/canary-by-cookie"
 # The only header in which a word may be a pattern: nobody sends it but who wants the canary. In any other it may stand
 # in every request there is.
 TESTER_HEADER = "X-Serinus-Tester"
+TESTER_COOKIE = "serinus-tester"
+# What the bucketer says of a user.
+BUCKET_HEADER = "X-User-Bucket"
 TESTER = re.compile(rf"\^{TESTER_WORD.pattern}\$")
 
 # What gateways read as "no"; anything else may switch the canary on.
