@@ -90,17 +90,6 @@ def _mapping(value: object) -> dict[str, object]:
     return parsed
 
 
-def _mapping(value: object) -> dict[str, object]:
-    # The engine hands mappings over as JSON.
-    try:
-        parsed = json.loads(str(value))
-    except json.JSONDecodeError:
-        parsed = None
-    if not isinstance(parsed, dict):
-        raise _refusal("it is no mapping")
-    return parsed
-
-
 def _release(value: object, info: ValidationInfo) -> Release:
     root = cast(_Around, info.context).root
     known = sorted(path.stem for path in (root / _RELEASES).glob("*.yaml"))
