@@ -49,17 +49,28 @@ class AccessError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Where the API server is, and who asks. `token_file` is read anew for each request: its content is renewed."""
+    """Where the API server is, and who asks. `token_file` is read anew for each request: its content is renewed.
+
+    `authority` is the PEM text of whose certificates are believed; empty: those of the system.
+    """
 
     url: str
-    trust: ssl.SSLContext | None = None
+    authority: str = ""
     token: str = field(default="", repr=False)
     token_file: Path | None = None
 
+    def bearer(self) -> str:
+        """Return the token as it is now, empty without one."""
+        return self.token_file.read_text(encoding="utf-8").strip() if self.token_file else self.token
+
     def headers(self) -> dict[str, str]:
         """Return what proves who asks."""
-        token = self.token_file.read_text(encoding="utf-8").strip() if self.token_file else self.token
+        token = self.bearer()
         return {"Authorization": f"Bearer {token}"} if token else {}
+
+    def trust(self) -> ssl.SSLContext:
+        """Return whom to believe."""
+        return ssl.create_default_context(cadata=self.authority or None)
 
 
 def in_cluster(environ: Mapping[str, str], account: Path = _ACCOUNT) -> Access:
@@ -68,8 +79,8 @@ def in_cluster(environ: Mapping[str, str], account: Path = _ACCOUNT) -> Access:
     if not host or not (account / "token").exists():
         raise AccessError("this is no pod with a ServiceAccount; set KUBECONFIG to a kubeconfig file instead")
     at = f"[{host}]" if ":" in host else host
-    trust = ssl.create_default_context(cafile=str(account / "ca.crt"))
-    return Access(f"https://{at}:{port}", trust, token_file=account / "token")
+    authority = (account / "ca.crt").read_text(encoding="utf-8")
+    return Access(f"https://{at}:{port}", authority, token_file=account / "token")
 
 
 def from_kubeconfig(file: Path, context: str = "") -> Access:
@@ -88,8 +99,8 @@ def from_kubeconfig(file: Path, context: str = "") -> Access:
     token_file = user.get("tokenFile")
     if not user.get("token") and not token_file:
         raise AccessError(f"{file}: the user {chosen['user']} has no token; use a ServiceAccount's token")
-    trust = _trust(file, cluster) if server.startswith("https:") else None
-    return Access(server, trust, str(user.get("token", "")), (file.parent / token_file) if token_file else None)
+    token = str(user.get("token", ""))
+    return Access(server, _authority(file, cluster), token, (file.parent / token_file) if token_file else None)
 
 
 class Api:
@@ -101,7 +112,7 @@ class Api:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        connector = aiohttp.TCPConnector(ssl=self._access.trust or True, limit=16)
+        connector = aiohttp.TCPConnector(ssl=self._access.trust(), limit=16)
         timeout = aiohttp.ClientTimeout(total=self._seconds)
         self._session = aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=False)
         return self
@@ -196,10 +207,9 @@ def _named(content: Mapping[str, Any], listed: str, kind: str, name: str) -> dic
     return found
 
 
-def _trust(file: Path, cluster: Mapping[str, Any]) -> ssl.SSLContext:
+def _authority(file: Path, cluster: Mapping[str, Any]) -> str:
     if cluster.get("certificate-authority-data"):
-        data = base64.b64decode(cluster["certificate-authority-data"]).decode()
-        return ssl.create_default_context(cadata=data)
+        return base64.b64decode(str(cluster["certificate-authority-data"])).decode()
     if cluster.get("certificate-authority"):
-        return ssl.create_default_context(cafile=str(file.parent / cluster["certificate-authority"]))
-    return ssl.create_default_context()
+        return (file.parent / str(cluster["certificate-authority"])).read_text(encoding="utf-8")
+    return ""

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_va
 
 from serinus.rollout.hold import Override
 from serinus.rollout.ladder import MOST_RUNGS, Ladder, Rung
+from serinus.rollout.objectives import Limits, Objectives
 from serinus.rollout.record import Record
 from serinus.rollout.status import Percent, Status
 from serinus.rollout.step import Declared
@@ -60,6 +61,7 @@ class Spec(Record):
     canary: str = Field(description="the id of the release on trial, empty without one")
     weight: Percent
     ladder: Rungs
+    objectives: Objectives = Objectives()
     override: Override | None = Field(default=None, description="puts the waivable rules aside until its end")
 
     @model_validator(mode="after")
@@ -79,6 +81,10 @@ def _comparison(rule: str, message: str, says: str = "") -> dict[str, str]:
 
 
 _BAKED = "(has(self.bakedSeconds) ? self.bakedSeconds : 0.0)"
+_FLOOR_BELOW_LIMIT = _comparison(
+    f"(has(self.floor) ? self.floor : {Limits().floor}) <= (has(self.limit) ? self.limit : {Limits().limit})",
+    "the floor is above the limit",
+)
 _COMPARISONS: Mapping[str, list[dict[str, str]]] = {
     "Counts": [
         _comparison(
@@ -104,6 +110,8 @@ _COMPARISONS: Mapping[str, list[dict[str, str]]] = {
             "the weight is above 0, but there is no canary for this traffic",
         ),
     ],
+    "Limits": [_FLOOR_BELOW_LIMIT],
+    "SlowLimits": [_FLOOR_BELOW_LIMIT],
     "Ladder": [
         _comparison("size(self) > 0", f"a ladder has 1 to {MOST_RUNGS} rungs, this one has none"),
         _comparison(

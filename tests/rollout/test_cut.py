@@ -2,9 +2,9 @@ from typing import Any
 
 import pytest
 
-from serinus.rollout.cut import MANAGER, cut_of, give_back, holds, ingress_cut, is_cut
+from serinus.rollout.cut import MANAGER, give_back, holds, ingress_cut, is_cut
 from serinus.rollout.patterns import NOBODY
-from serinus.rollout.share import CANARY, HEADER, PATTERN, WEIGHT, share
+from serinus.rollout.share import CANARY, HEADER, PATTERN, WEIGHT, cut, share
 
 BY_WEIGHT = {CANARY: "true", WEIGHT: "20"}
 BY_USER = {CANARY: "true", WEIGHT: "0", HEADER: "X-User-Bucket", PATTERN: "^[01][0-9]$"}
@@ -18,14 +18,14 @@ def entry(*keys: str, manager: str = MANAGER, operation: str = "Apply") -> dict[
 @pytest.mark.parametrize("annotations", [BY_WEIGHT, BY_USER, {CANARY: "true", WEIGHT: "many"}])
 def test_a_cut_leaves_nothing_to_the_canary(annotations: dict[str, str]) -> None:
     assert not is_cut(annotations)
-    after = annotations | cut_of(annotations)
+    after = annotations | cut(annotations)
     assert is_cut(after)
     assert share(after) == 0
 
 
 def test_a_cut_is_what_the_stack_renders_for_zero() -> None:
-    assert cut_of(BY_WEIGHT) == {WEIGHT: "0"}
-    assert cut_of(BY_USER) == {WEIGHT: "0", PATTERN: NOBODY}
+    assert cut(BY_WEIGHT) == {WEIGHT: "0"}
+    assert cut(BY_USER) == {WEIGHT: "0", PATTERN: NOBODY}
     assert ingress_cut("chat-canary", BY_WEIGHT)["metadata"] == {"name": "chat-canary", "annotations": {WEIGHT: "0"}}
 
 

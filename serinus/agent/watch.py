@@ -1,0 +1,87 @@
+"""Watches the CanaryReleases of the namespace by kopf, in a thread of its own: a changed spec is seen at once.
+
+Only events are taken. Everything else of kopf's would write: finalizers, annotations, Events; and a deletion would then
+wait for an agent that may not be there. If watching fails, the agent's own turns see the change a second later.
+"""
+
+import asyncio
+import contextlib
+import logging
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import kopf
+
+from serinus.agent.api import Access
+from serinus.rollout.canary_release import GROUP, PLURAL, VERSION
+
+_AGAIN_SECONDS = 5.0
+
+_log = logging.getLogger(__name__)
+
+
+class Watch:
+    """Calls `changed` in the loop that started it, whenever the service's CanaryRelease is another."""
+
+    def __init__(self, access: Access, namespace: str, service: str, changed: Callable[[], None]) -> None:
+        self._access = access
+        self._namespace = namespace
+        self._service = service
+        self._changed = changed
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin to watch. To be called in the loop where `changed` is to run."""
+        loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._run, args=(loop,), name="watch", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End it; the thread goes on its own."""
+        self._stop.set()
+
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        while not self._stop.is_set():
+            try:
+                with tempfile.TemporaryDirectory() as folder:
+                    asyncio.run(self._watch(loop, Path(folder)))
+            except Exception as error:
+                _log.warning("watching failed", extra={"why": f"{type(error).__name__}: {error}"})
+            self._stop.wait(_AGAIN_SECONDS)
+
+    async def _watch(self, loop: asyncio.AbstractEventLoop, folder: Path) -> None:
+        registry = kopf.OperatorRegistry()
+        authority = folder / "ca.crt"
+        authority.write_text(self._access.authority, encoding="utf-8")
+
+        @kopf.on.login(registry=registry)
+        def login(**_: Any) -> kopf.ConnectionInfo:  # noqa: ANN401 (kopf hands over whatever it has)
+            return kopf.ConnectionInfo(
+                server=self._access.url,
+                ca_path=str(authority) if self._access.authority else None,
+                scheme="Bearer",
+                token=self._access.bearer(),
+                default_namespace=self._namespace,
+            )
+
+        @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
+        def event(name: str | None, **_: Any) -> None:  # noqa: ANN401 (the same)
+            if name == self._service:
+                with contextlib.suppress(RuntimeError):  # the loop has ended: so does this thread
+                    loop.call_soon_threadsafe(self._changed)
+
+        settings = kopf.OperatorSettings()
+        settings.posting.enabled = False
+        # Without rights on the whole cluster scanning it would be tried for a minute, and then given up.
+        settings.scanning.disabled = True
+        await kopf.operator(
+            registry=registry,
+            settings=settings,
+            namespaces=[self._namespace],
+            standalone=True,
+            stop_flag=self._stop,
+        )

@@ -1,0 +1,278 @@
+"""What the agent does next, as a function: from what is declared, observed, counted and demanded to a cut and a status.
+
+All that lasts stands in the CanaryRelease and in who owns the Ingress' fields, so an agent that is killed between any
+two steps is followed by one that finds its way from there. What it remembers beside that, it can lose.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from serinus.rollout.deed import Deed, Kind
+from serinus.rollout.demand import Action, Demand
+from serinus.rollout.hearing import Hearing, begin_hearing, begin_hearing_of_step, counts, verdict
+from serinus.rollout.hold import Hold
+from serinus.rollout.judge import Charter
+from serinus.rollout.share import share
+from serinus.rollout.status import Observation, Status
+from serinus.rollout.step import allowed_weight, conclude
+from serinus.rollout.verdict import Verdict
+from serinus.rollout.world import World
+
+AGENT = "serinus-agent"
+LOST = "the canary was found cut, and why was not written down"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How patient the agent is.
+
+    blind_hold: how long a live canary may go unseen before it is held; None never holds it for that.
+    orphan: how long a cut may stand without a hold: a person's rollback writes the one after the other.
+    refresh: how old a status may become that says nothing new.
+    settle: how long the gateway may take to follow a cut.
+    """
+
+    blind_hold: timedelta | None = timedelta(minutes=2)
+    orphan: timedelta = timedelta(seconds=5)
+    refresh: timedelta = timedelta(seconds=5)
+    settle: timedelta = timedelta(seconds=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why a release is to be held, kept until its status says so. `cuts`: its traffic goes to zero first."""
+
+    reason: str
+    by: str
+    at: datetime
+    cuts: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The step that the gateway is at. `baked` are seconds that an earlier agent counted."""
+
+    canary: str
+    weight: int
+    since: datetime
+    baked: float
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What the agent remembers of one service from look to look."""
+
+    hearing: Hearing | None = None
+    step: Step | None = None
+    cause: Cause | None = None
+    held: bool = False
+    orphan_since: datetime | None = None
+    blind_since: datetime | None = None
+    cut_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do. `cut` comes first, `status` after it, `deeds` once the status is written; then `memory` counts."""
+
+    memory: Memory
+    cut: bool
+    status: Status
+    due: bool
+    deeds: tuple[Deed, ...] = ()
+
+
+def demanded(memory: Memory, demands: Iterable[Demand], now: datetime) -> Memory:
+    """Take in what was demanded: a rollback is stronger than a hold, and the first of its kind counts."""
+    for demand in demands:
+        cuts = demand.action is Action.ROLLBACK
+        if demand.action is not Action.NOTIFY and (memory.cause is None or (cuts and not memory.cause.cuts)):
+            memory = replace(memory, cause=Cause(demand.reason, demand.by, now, cuts))
+    return memory
+
+
+def judged(memory: Memory, now: datetime, tick: datetime) -> Memory:
+    """Take in the judge's verdict: a canary that fails while it has traffic is cut."""
+    if memory.hearing is None or memory.held or memory.cause is not None or not (memory.step and memory.step.weight):
+        return memory
+    found = verdict(memory.hearing, tick)
+    if found.verdict is not Verdict.FAIL:
+        return memory
+    return replace(memory, cause=Cause(f"the canary failed: {found.because}", AGENT, now, cuts=True))
+
+
+def decide(
+    memory: Memory, world: World, charter: Charter, rules: Rules, now: datetime, tick: datetime, leads: bool = True
+) -> Decision:
+    """Decide on what the API server says now. `now` is the wall clock's, `tick` that of the clock without jumps.
+
+    An agent that does not lead does what is demanded of it, and nothing by itself.
+    """
+    memory = _same_trial(memory, world, charter, tick)
+    if leads:
+        memory = _orphan(memory, world, rules, now, tick)
+    weight = _weight(world)
+    memory, steps = _step(memory, world, weight, now)
+    if leads:
+        memory = _blind(memory, weight, rules, now, tick)
+    hold, held = _hold(memory, world, now)
+    cut = (leads or memory.cause is not None) and _must_cut(memory, world, rules, tick)
+    observed = _observe(memory, world, hold, weight, now, tick)
+    status = conclude(
+        observed, allowed_weight(world.spec.declared(world.generation), observed, now, world.spec.override)
+    )
+    done = memory.cause is not None and hold is not None and (not memory.cause.cuts or _is_cut(world))
+    after = replace(memory, cause=None if done else memory.cause, held=hold is not None)
+    due = _due(world.status, status, rules, now) if leads else hold != world.hold
+    return Decision(after, cut, status, due, tuple(_told(deed, status, world) for deed in (*steps, *held)))
+
+
+def _same_trial(memory: Memory, world: World, charter: Charter, tick: datetime) -> Memory:
+    """Begin anew where there is another canary, other objectives, or a person's word that it may go on."""
+    hearing, canary, stable = memory.hearing, world.spec.canary, world.spec.stable
+    resumed = memory.held and world.hold is None and memory.cause is None
+    asked = (canary, stable, charter)
+    if hearing is None or (hearing.canary, hearing.stable, hearing.charter) != asked or resumed:
+        fresh = begin_hearing(canary, stable, charter, tick, hearing)
+        memory = replace(memory, hearing=fresh, blind_since=None, cut_at=None)
+    return replace(memory, held=memory.held and not resumed)
+
+
+def _orphan(memory: Memory, world: World, rules: Rules, now: datetime, tick: datetime) -> Memory:
+    """A cut without a hold: somebody died between the two, or is just about to write the other."""
+    if not _is_cut(world) or world.hold or memory.cause:
+        return replace(memory, orphan_since=None)
+    since = memory.orphan_since or tick
+    if tick - since < rules.orphan:
+        return replace(memory, orphan_since=since)
+    return replace(memory, orphan_since=None, cause=Cause(LOST, AGENT, now, cuts=True))
+
+
+def _weight(world: World) -> int:
+    return share(world.route.annotations) if world.route else 0
+
+
+def _step(memory: Memory, world: World, weight: int, now: datetime) -> tuple[Memory, list[Deed]]:
+    step, canary = memory.step, world.spec.canary
+    if step is not None and (step.canary, step.weight) == (canary, weight) and step.since <= now:
+        return memory, []
+    before = world.status
+    if step is None and before is not None and (before.canary, before.weight) == (canary, weight):
+        since = before.step_started_at or now
+        if since <= now:
+            return replace(memory, step=Step(canary, weight, since, before.baked_seconds)), []
+    # Without a memory of its own an agent can't tell its own cut from somebody's step.
+    old = step.weight if step else before.weight if before else weight
+    hearing = begin_hearing_of_step(memory.hearing) if memory.hearing else None
+    after = replace(memory, hearing=hearing, step=Step(canary, weight, now, 0.0))
+    by_cut = weight == 0 and (memory.cause is not None or world.hold is not None or _is_cut(world))
+    if old == weight or by_cut:
+        return after, []
+    by = (world.route.writer if world.route else "") or "unknown"
+    return after, [Deed(Kind.STEP, world.spec.service, by, f"from {old} % to {weight} %", now, canary, old, weight)]
+
+
+def _blind(memory: Memory, weight: int, rules: Rules, now: datetime, tick: datetime) -> Memory:
+    found = verdict(_hearing(memory), tick)
+    if found.verdict is not Verdict.BLIND or not weight:
+        return replace(memory, blind_since=None)
+    since = memory.blind_since or tick
+    memory = replace(memory, blind_since=since)
+    if rules.blind_hold is None or tick - since < rules.blind_hold or memory.held or memory.cause:
+        return memory
+    reason = f"blind for {(tick - since).total_seconds():.0f} s: {found.because}"
+    return replace(memory, cause=Cause(reason, AGENT, now, cuts=False))
+
+
+def _hearing(memory: Memory) -> Hearing:
+    if memory.hearing is None:
+        raise RuntimeError("nothing was heard yet: `decide` begins every hearing")
+    return memory.hearing
+
+
+def _hold(memory: Memory, world: World, now: datetime) -> tuple[Hold | None, list[Deed]]:
+    """A hold that is there stays. A new one is written once the cut that it is about stands."""
+    cause = memory.cause
+    if cause is None or (cause.cuts and world.route is not None and not _is_cut(world)):
+        return world.hold, []
+    old = world.status.weight if world.status else 0
+    new = _weight(world)
+    kind = Kind.CUT if cause.cuts else Kind.HELD
+    if not cause.cuts and memory.blind_since:
+        kind = Kind.BLIND
+    deed = Deed(kind, world.spec.service, cause.by, cause.reason, now, world.spec.canary, old, new)
+    if world.hold is not None:
+        return world.hold, [deed] if old != new else []
+    return Hold(reason=cause.reason, by=cause.by, since=min(cause.at, now)), [deed]
+
+
+def _must_cut(memory: Memory, world: World, rules: Rules, tick: datetime) -> bool:
+    """A cut is for good until somebody resumes: whatever undoes it is undone; until it is heard it is said again."""
+    if world.route is None:
+        return False
+    wanted = bool(memory.cause and memory.cause.cuts)
+    if world.hold is not None:
+        served = world.status.weight if world.status else 0
+        wanted = wanted or served == 0 or _weight(world) > served
+    return wanted and (not _is_cut(world) or still_served(memory, rules, tick))
+
+
+def still_served(memory: Memory, rules: Rules, tick: datetime) -> bool:
+    """Tell whether the gateway still sends requests to the canary some time after it was cut."""
+    busy = memory.hearing.busy_at if memory.hearing else None
+    return memory.cut_at is not None and busy is not None and busy > memory.cut_at + rules.settle
+
+
+def _observe(
+    memory: Memory, world: World, hold: Hold | None, weight: int, now: datetime, tick: datetime
+) -> Observation:
+    before, canary, hearing = world.status, world.spec.canary, _hearing(memory)
+    step = memory.step or Step(canary, weight, now, 0.0)
+    found = verdict(hearing, tick)
+    judgement: tuple[Verdict | None, str] = (found.verdict, found.because)
+    if not canary:
+        judgement = (None, "there is no canary")
+    elif hold and before and before.canary == canary and before.verdict is Verdict.FAIL:
+        # An agent that has just begun knows nothing against the canary. The status does, until somebody resumes.
+        judgement = (Verdict.FAIL, before.because)
+    on_canary, on_stable = counts(hearing)
+    elapsed = max((now - step.since).total_seconds(), 0.0)
+    return Observation(
+        service=world.spec.service,
+        canary=canary,
+        weight=weight,
+        verdict=judgement[0],
+        because=judgement[1],
+        canary_counts=on_canary,
+        stable_counts=on_stable,
+        step_started_at=step.since,
+        baked_seconds=round(min(step.baked + hearing.listened, elapsed), 1) if weight else 0.0,
+        hold=hold,
+        approvals=before.approvals if before and before.canary == canary else (),
+        observed_at=now,
+        observed_generation=world.generation,
+    )
+
+
+def _due(before: Status | None, after: Status, rules: Rules, now: datetime) -> bool:
+    if before is None or now - before.observed_at >= rules.refresh or before.observed_at > now:
+        return True
+    passing = {"observed_at", "baked_seconds", "because", "canary_counts", "stable_counts", "reasons"}
+    return before.model_dump(exclude=passing) != after.model_dump(exclude=passing)
+
+
+def _is_cut(world: World) -> bool:
+    return world.route is not None and world.route.cut_holds
+
+
+def _told(deed: Deed, status: Status, world: World) -> Deed:
+    evidence = {
+        "because": status.because,
+        "canary": status.canary_counts.document(),
+        "stable": status.stable_counts.document(),
+        "bakedSeconds": status.baked_seconds,
+        "allowedWeight": status.allowed_weight,
+        "spec": world.spec.document(),
+    }
+    return replace(deed, verdict=status.verdict, evidence=evidence)
