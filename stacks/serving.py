@@ -9,6 +9,7 @@ from components.traffic_split import TrafficSplit, TrafficSplitArgs
 from components.weight_guard import WeightGuard
 from serinus.rollout.admission import Guarded
 from serinus.rollout.canary_release import Spec
+from stacks.agent import declare_agent
 from stacks.monitoring import declare_alerts
 from stacks.routing import declare_edge, split_annotations, split_host, split_match
 from stacks.settings import Settings
@@ -60,10 +61,12 @@ def declare(settings: Settings) -> None:
         pulumi.ResourceOptions.merge(inside, pulumi.ResourceOptions(depends_on=[*guard, *edge])),
     )
     if settings.guard:
-        CanaryRelease(
+        release = CanaryRelease(
             CanaryReleaseArgs(_spec(settings), namespace, settings.namespace),
             pulumi.ResourceOptions.merge(inside, pulumi.ResourceOptions(depends_on=[*guard, split])),
         )
+        if settings.agent is not None and settings.agentToken is not None:
+            declare_agent(settings, settings.agent, settings.agentToken.get_secret_value(), inside, release)
     if settings.monitoring:
         declare_alerts(settings, inside)
 
@@ -86,4 +89,5 @@ def _spec(settings: Settings) -> Spec:
         canary=settings.canary.id if settings.canary else "",
         weight=settings.weight,
         ladder=settings.ladder,
+        objectives=settings.objectives,
     )

@@ -31,12 +31,14 @@ from serinus.rollout.alert_guards import Guards
 from serinus.rollout.canary_release import Rungs
 from serinus.rollout.complaints import complaints
 from serinus.rollout.manifest import ManifestError, Release, load_release
+from serinus.rollout.objectives import Objectives
 from serinus.rollout.patterns import PatternError
 from serinus.rollout.routing import Split, match
 from stacks.kubeconfig import KubeconfigError, context_names, default_files
 
 _RELEASES = "releases"
 _DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+_NAME_OR_NOTHING = r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$"
 _HOST = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 
 
@@ -90,6 +92,10 @@ def _mapping(value: object) -> dict[str, object]:
     return parsed
 
 
+def _agent(value: object) -> object:
+    return _mapping(value) or None
+
+
 def _release(value: object, info: ValidationInfo) -> Release:
     root = cast(_Around, info.context).root
     known = sorted(path.stem for path in (root / _RELEASES).glob("*.yaml"))
@@ -113,6 +119,7 @@ def _optional(value: object) -> object:
 Count = Annotated[int, BeforeValidator(_whole_number)]
 ReleaseByName = Annotated[Release, BeforeValidator(_release)]
 Secret = Annotated[Annotated[SecretStr, Field(min_length=16)] | None, BeforeValidator(_optional)]
+Url = Annotated[str, Field(pattern=r"^https?://[^/\s]+\S*$", description="a URL with http or https")]
 AbsolutePath = Annotated[str, Field(pattern=r"^/[^:]*$", description="an absolute path without a colon")]
 
 
@@ -123,6 +130,25 @@ class NodeMount(BaseModel):
 
     hostPath: AbsolutePath
     mountPath: AbsolutePath
+
+
+class Agent(BaseModel):
+    """How the agent of the service runs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    image: str = Field(min_length=1, description="the agent's image")
+    gatewayMetrics: Annotated[tuple[Url, ...], Field(strict=False, min_length=1)] = Field(
+        description="the URLs of the gateway's metrics; the name of a headless Service stands for all its pods"
+    )
+    prometheus: Url | None = Field(default=None, description="the URL of a Prometheus, or nothing")
+    replicas: int = Field(default=2, ge=1, le=5, description="an integer from 1 to 5; one of them leads")
+    blindHoldSeconds: int = Field(
+        default=120, ge=0, le=86400, description="seconds without telemetry until a live canary is held, 0 for never"
+    )
+    noticesSecret: str = Field(
+        default="", pattern=_NAME_OR_NOTHING, description="the name of a Secret with the key urls, or nothing"
+    )
 
 
 class Settings(BaseModel):
@@ -157,6 +183,16 @@ class Settings(BaseModel):
     salt: Secret = Field(description="a secret of at least 16 characters, with by: bucket and only there")
     testers: Annotated[tuple[SecretStr, ...], BeforeValidator(_list)] = Field(
         max_length=1000, description="a secret list of at most 1000 users' ids, with by: bucket and only there"
+    )
+    objectives: Annotated[Objectives, BeforeValidator(_mapping)] = Field(
+        description='a mapping such as {"errors": {"limit": 0.05}, "slow": {"seconds": 10}}'
+    )
+    agent: Annotated[Agent | None, BeforeValidator(_agent)] = Field(
+        description='a mapping such as {"image": "registry.example.com/serinus-agent@sha256:…", '
+        '"gatewayMetrics": ["http://gateway-metrics.gateway:9100/metrics"]}, or an empty one'
+    )
+    agentToken: Secret = Field(
+        description="a secret of at least 16 characters (`pulumi config set --secret`), or nothing without an agent"
     )
     guard: Annotated[bool, BeforeValidator(_flag)] = Field(description="true or false")
     breakGlass: str = Field(description="the name of a group of your own, or nothing")
@@ -230,6 +266,20 @@ class Settings(BaseModel):
         if self.split.by != "bucket" and (self.salt is not None or self.testers):
             raise _refusal(f"salt and testers have no use with split by: {self.split.by}; only the bucketer reads them")
         return self
+
+    @field_validator("agentToken")
+    @classmethod
+    def _proves_something_to_the_agent(cls, token: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if token is None and info.data.get("agent") is not None:
+            raise _refusal("the agent would take nobody's word")
+        return token
+
+    @field_validator("guard")
+    @classmethod
+    def _is_there_where_an_agent_is(cls, guard: bool, info: ValidationInfo) -> bool:
+        if not guard and info.data.get("agent") is not None:
+            raise _refusal("an agent needs the guard: the object that it reads and writes comes with it")
+        return guard
 
     @field_validator("breakGlass")
     @classmethod

@@ -9,6 +9,7 @@ import time
 from aiohttp import web
 
 from serinus.agent.api import Access, Api, from_kubeconfig, in_cluster
+from serinus.agent.books import Books
 from serinus.agent.gateway import Gateway
 from serinus.agent.leader import Leader
 from serinus.agent.prometheus import Witness
@@ -17,7 +18,6 @@ from serinus.agent.server import make_app
 from serinus.agent.settings import Settings
 from serinus.agent.telemetry import Telemetry
 from serinus.agent.watch import Watch
-from serinus.rollout.deed import Deed
 
 _HAND_SECONDS = 3.0
 # A loop that did not turn for so long hangs; a cluster that is away does not stop it from turning.
@@ -33,13 +33,14 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     async with Api(access) as api, Api(access, _HAND_SECONDS) as hand, Gateway(settings.gateway) as gateway:
         leases = f"/apis/coordination.k8s.io/v1/namespaces/{settings.namespace}/leases"
         leader = Leader(api, f"{leases}/{settings.lease}", settings.identity, changed=telemetry.leads)
-        rollout = Rollout(settings, api, hand, telemetry, leader.leads, _nowhere)
+        books = Books(api, settings.namespace, settings.service)
+        rollout = Rollout(settings, api, hand, telemetry, leader.leads, books.note)
         watch = Watch(access, settings.namespace, settings.service, rollout.nudge)
         runner = web.AppRunner(_door(settings, rollout, telemetry), access_log=None)
         await runner.setup()
         await web.TCPSite(runner, port=settings.port).start()
         watch.start()
-        parts = [leader.run(), rollout.run(), _listen(gateway, rollout, settings.look_seconds)]
+        parts = [leader.run(), rollout.run(), books.run(), _listen(gateway, rollout, settings.look_seconds)]
         if settings.prometheus:
             parts.append(Witness(settings.prometheus, settings.service, telemetry, rollout.take).run())
         tasks = [asyncio.create_task(part) for part in parts]
@@ -89,7 +90,3 @@ def _door(settings: Settings, rollout: Rollout, telemetry: Telemetry) -> web.App
 
 def _access(settings: Settings) -> Access:
     return from_kubeconfig(settings.kubeconfig) if settings.kubeconfig else in_cluster(os.environ)
-
-
-def _nowhere(deed: Deed) -> None:
-    """Books and notices come here."""

@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from serinus.rollout.alert_queries import gateway_label
 from serinus.rollout.evidence import Arms, Counts, Tally
 
 ERRORS = "errors"
 SLOW = "slow"
 
-_PROVIDER = "@kubernetesingressnginx"
 _PORT = "http"
 _REQUESTS = "traefik_service_requests_total"
 _SECONDS = "traefik_service_request_duration_seconds"
@@ -46,10 +46,8 @@ def names(namespace: str, service: str, stable: str) -> Names:
 
     Both are made of the stable side: of its Ingress, its Service and its port. The canary's own names occur in neither.
     """
-    behind = f"{service}-{stable[:-_HASH]}"
-    parts = re.split("[^A-Za-z0-9]+", f"{namespace}-{service}-stable-{behind}-{_PORT}")
-    base = "-".join(part for part in parts if part)
-    return Names(f"{base}-canary{_PROVIDER}", f"{base}{_PROVIDER}")
+    place = (namespace, f"{service}-stable", f"{service}-{stable[:-_HASH]}", _PORT)
+    return Names(gateway_label(*place, canary=True), gateway_label(*place))
 
 
 @dataclass(slots=True)

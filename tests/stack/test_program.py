@@ -315,6 +315,7 @@ def test_the_rollout_says_what_the_settings_say(program: Program) -> None:
             {"weight": 10, "bakeSeconds": 60, "approval": False},
             {"weight": 100, "bakeSeconds": 0, "approval": True},
         ],
+        "objectives": {"errors": {"tolerance": 1.5, "floor": 0.01, "limit": 0.05}},
     }
     assert program(guard=True, canary="", weight=0)["CanaryRelease/chat"].inputs["spec"]["canary"] == ""
 

@@ -70,6 +70,19 @@ def test_a_guard_is_asked_for_and_may_have_a_way_past_it(read: Read) -> None:
     assert (settings.guard, settings.breakGlass) == (True, "ops:on-call")
 
 
+def test_an_agent_needs_the_guard_and_a_token(read: Read) -> None:
+    agent = {"image": "agent:1", "gatewayMetrics": ["http://gateway:9100/metrics"]}
+    assert read().agent is None
+    settings = read(guard=True, agent=agent, agentToken="sixteen letters or more")
+    assert settings.agent is not None
+    assert (settings.agent.replicas, settings.agent.blindHoldSeconds) == (2, 120)
+    for key, changes in (("agentToken", {"guard": True}), ("guard", {"agentToken": "sixteen letters or more"})):
+        with pytest.raises(SettingsError, match=f"serinus:{key}: "):
+            read(agent=agent, **changes)
+    with pytest.raises(SettingsError, match=r"serinus:agent\.gatewayMetrics"):
+        read(guard=True, agent=agent | {"gatewayMetrics": ["gateway"]}, agentToken="sixteen letters or more")
+
+
 @pytest.mark.parametrize("weight", [0, 1, 99, 100])
 def test_every_percentage_is_a_weight(read: Read, weight: int) -> None:
     assert read(weight=weight).weight == weight
