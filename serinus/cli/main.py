@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 
 from local.errors import LocalError
-from serinus.cli import cluster, demo, install_crd, plan, status
+from serinus.cli import approve, cluster, demo, install_crd, ledger, plan, resume, rollback, status
 
 app = typer.Typer(
     help="Canary releases of LLM services by `pulumi up`.",
@@ -17,6 +17,10 @@ app = typer.Typer(
 )
 app.add_typer(cluster.app, name="cluster")
 app.add_typer(status.app, name="status")
+app.add_typer(ledger.app, name="ledger")
+app.command(name="rollback")(rollback.command)
+app.command(name="resume")(resume.command)
+app.command(name="approve")(approve.command)
 app.command(name="demo")(demo.command)
 app.command(name="plan")(plan.command)
 app.command(name="install-crd")(install_crd.command)
