@@ -12,12 +12,14 @@ from serinus.agent.api import Access, Api, from_kubeconfig, in_cluster
 from serinus.agent.books import Books
 from serinus.agent.gateway import Gateway
 from serinus.agent.leader import Leader
+from serinus.agent.notices import Notices
 from serinus.agent.prometheus import Witness
 from serinus.agent.rollout import Rollout
 from serinus.agent.server import make_app
 from serinus.agent.settings import Settings
 from serinus.agent.telemetry import Telemetry
 from serinus.agent.watch import Watch
+from serinus.rollout.deed import Deed
 
 _HAND_SECONDS = 3.0
 # A loop that did not turn for so long hangs; a cluster that is away does not stop it from turning.
@@ -34,13 +36,20 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         leases = f"/apis/coordination.k8s.io/v1/namespaces/{settings.namespace}/leases"
         leader = Leader(api, f"{leases}/{settings.lease}", settings.identity, changed=telemetry.leads)
         books = Books(api, settings.namespace, settings.service)
-        rollout = Rollout(settings, api, hand, telemetry, leader.leads, books.note)
+        notices = Notices(settings.notices_file.parent if settings.notices_file else None)
+
+        def note(deed: Deed) -> None:
+            books.note(deed)
+            notices.send(deed)
+
+        rollout = Rollout(settings, api, hand, telemetry, leader.leads, note)
         watch = Watch(access, settings.namespace, settings.service, rollout.nudge)
         runner = web.AppRunner(_door(settings, rollout, telemetry), access_log=None)
         await runner.setup()
         await web.TCPSite(runner, port=settings.port).start()
         watch.start()
-        parts = [leader.run(), rollout.run(), books.run(), _listen(gateway, rollout, settings.look_seconds)]
+        parts = [leader.run(), rollout.run(), books.run(), notices.run()]
+        parts.append(_listen(gateway, rollout, settings.look_seconds))
         if settings.prometheus:
             parts.append(Witness(settings.prometheus, settings.service, telemetry, rollout.take).run())
         tasks = [asyncio.create_task(part) for part in parts]
