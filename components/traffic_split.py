@@ -14,6 +14,7 @@ import pulumi_kubernetes as k8s
 from components.model_service import PORT_NAME, ModelService
 from serinus.rollout.canary_release import LADDER_NOTE
 from serinus.rollout.routing import Match
+from serinus.rollout.succession import PREVIOUS_NOTE
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class TrafficSplitArgs:
 
     match is what takes a request to the canary; without a canary nothing does. ladder are the weights that the share
     may rise to, for the policy pack: a rule sees one object and no settings, so they stand on the Ingress. annotations
-    are those that both Ingresses have.
+    are those that both Ingresses have. previous is the release that was stable before, to which the way back is open.
     """
 
     service: str
@@ -34,6 +35,7 @@ class TrafficSplitArgs:
     match: Match
     ladder: tuple[int, ...]
     annotations: Mapping[str, str] = field(default_factory=dict)
+    previous: ModelService | None = None
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ class TrafficSplit(pulumi.ComponentResource):
             backend=behind.service_name,
             annotations=stable.annotations | args.match.annotations() | {LADDER_NOTE: json.dumps(args.ladder)},
         )
+        stable = replace(stable, annotations=stable.annotations | _memory(args))
         stable_ingress = self._ingress(stable, after=[args.stable])
         # In a swap the stable Ingress must have moved before the canary's share ends.
         self._ingress(canary, after=[behind, stable_ingress])
@@ -116,3 +119,9 @@ class TrafficSplit(pulumi.ComponentResource):
                 pulumi.ResourceOptions(parent=self, depends_on=self._before), pulumi.ResourceOptions(depends_on=after)
             ),
         )
+
+
+def _memory(args: TrafficSplitArgs) -> dict[str, str]:
+    """The way back, noted on the Ingress that takes it. To where the users are already there is none."""
+    behind = args.previous.service_name if args.previous else args.stable.service_name
+    return {} if behind == args.stable.service_name else {PREVIOUS_NOTE: behind}

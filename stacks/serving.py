@@ -53,6 +53,7 @@ def declare(settings: Settings) -> None:
             host=split_at,
             ingress_class=settings.ingressClass,
             stable=running[settings.stable.name],
+            previous=running[settings.previous.name] if settings.previous else None,
             canary=running[settings.canary.name] if settings.canary else None,
             match=split_match(settings),
             ladder=tuple(rung.weight for rung in settings.ladder),
@@ -90,4 +91,6 @@ def _spec(settings: Settings) -> Spec:
         weight=settings.weight,
         ladder=settings.ladder,
         objectives=settings.objectives,
+        override=settings.override,
+        expected=settings.expected,
     )

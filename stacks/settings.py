@@ -30,6 +30,8 @@ from pydantic_core import PydanticCustomError
 from serinus.rollout.alert_guards import Guards
 from serinus.rollout.canary_release import Rungs
 from serinus.rollout.complaints import complaints
+from serinus.rollout.expected import Expected
+from serinus.rollout.hold import Override
 from serinus.rollout.manifest import ManifestError, Release, load_release
 from serinus.rollout.objectives import Objectives
 from serinus.rollout.patterns import PatternError
@@ -92,7 +94,7 @@ def _mapping(value: object) -> dict[str, object]:
     return parsed
 
 
-def _agent(value: object) -> object:
+def _mapping_or_none(value: object) -> dict[str, object] | None:
     return _mapping(value) or None
 
 
@@ -187,7 +189,7 @@ class Settings(BaseModel):
     objectives: Annotated[Objectives, BeforeValidator(_mapping)] = Field(
         description='a mapping such as {"errors": {"limit": 0.05}, "slow": {"seconds": 10}}'
     )
-    agent: Annotated[Agent | None, BeforeValidator(_agent)] = Field(
+    agent: Annotated[Agent | None, BeforeValidator(_mapping_or_none)] = Field(
         description='a mapping such as {"image": "registry.example.com/serinus-agent@sha256:…", '
         '"gatewayMetrics": ["http://gateway-metrics.gateway:9100/metrics"]}, or an empty one'
     )
@@ -206,6 +208,16 @@ class Settings(BaseModel):
     alerts: Annotated[Guards, BeforeValidator(_mapping)] = Field(
         description='a mapping from guards to their settings, such as {"errorRate": {"threshold": 0.02}}'
     )
+    previous: Annotated[ReleaseByName | None, BeforeValidator(_optional)] = Field(
+        description="the name of the release that was stable before, or nothing"
+    )
+    override: Annotated[Override | None, BeforeValidator(_mapping_or_none)] = Field(
+        description='a mapping such as {"by": "ada", "reason": "a fix that can not wait", '
+        '"until": "2026-12-01T12:00:00Z"}, or nothing'
+    )
+    expected: Annotated[Expected | None, BeforeValidator(_mapping_or_none)] = Field(
+        description='a mapping such as {"requestsPerSecond": 20, "smallestRegression": 0.05}, or nothing'
+    )
     gpu: Count = Field(ge=0, le=64, description="an integer from 0 to 64")
     hashKey: Secret = Field(description="a secret of at least 16 characters (`pulumi config set --secret`), or nothing")
     nodeMounts: Annotated[tuple[NodeMount, ...], BeforeValidator(_list)] = Field(
@@ -214,9 +226,9 @@ class Settings(BaseModel):
 
     @property
     def releases(self) -> tuple[Release, ...]:
-        """Every release that runs, each once: stable, canary and those retained."""
-        wanted = (self.stable, *([self.canary] if self.canary else []), *self.retain)
-        return tuple({release.name: release for release in wanted}.values())
+        """Every release that runs, each once: stable, canary, the one before and those retained."""
+        wanted = (self.stable, self.canary, self.previous, *self.retain)
+        return tuple({release.name: release for release in wanted if release}.values())
 
     @field_validator("kubeconfig")
     @classmethod

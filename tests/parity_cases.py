@@ -79,14 +79,19 @@ class Parity:
         document = Case(self.name, self.codes, status=self.status).document()
         if document is None:
             return None
-        moved: dict[str, Any] = _move(document, now - datetime.fromisoformat(NOW))
+        moved = as_of(now, document)
         if isinstance(moved.get("observedGeneration"), int):
             moved["observedGeneration"] += generation - GENERATION
         return moved
 
 
+def as_of(now: datetime, document: Mapping[str, Any]) -> dict[str, Any]:
+    """Move every time of a document, written as of NOW, to `now`."""
+    moved: dict[str, Any] = _move(document, now - datetime.fromisoformat(NOW))
+    return moved
+
+
 def _move(value: Any, by: timedelta, key: str = "") -> Any:
-    """Move every time of a document."""
     if isinstance(value, Mapping):
         return {name: _move(part, by, name) for name, part in value.items()}
     if isinstance(value, list):
@@ -213,5 +218,4 @@ def moved_override(case: Parity, now: datetime) -> dict[str, str] | None:
     """Return the case's override as of `now`."""
     if case.override is None:
         return None
-    moved: dict[str, str] = _move(case.override, now - datetime.fromisoformat(NOW))
-    return moved
+    return as_of(now, case.override)

@@ -11,9 +11,11 @@ from serinus.rollout.hold import Override, waive
 from serinus.rollout.share import share
 from serinus.rollout.status import read_status
 from serinus.rollout.step import check_step
+from serinus.rollout.succession import check_swap
 from tests.parity_cases import GENERATION, SPEC, Parity, moved_override
 from tests.policies.pack import checkpoint, fake_pulumi, ingress, running_pack, state
 from tests.rollout.step_cases import NOW
+from tests.swap_cases import Swap
 
 _NOW = datetime.fromisoformat(NOW)
 _DECLARED = Spec.model_validate({"service": "chat", "host": "chat.example.com", **SPEC}).declared(GENERATION)
@@ -27,6 +29,14 @@ def python_codes(case: Parity) -> list[str]:
     override = moved_override(case, _NOW)
     remaining, _ = waive(found, Override.model_validate(override) if override else None, _NOW)
     return [violation.code for violation in remaining]
+
+
+def python_codes_of_a_swap(case: Swap) -> list[str]:
+    """What the rules say of a change of the stable Ingress."""
+    spec = Spec.model_validate({"service": "chat", "host": "chat.example.com", **case.declared(_NOW)})
+    status = read_status(case.document(_NOW, GENERATION))
+    found = check_swap(spec.declared(GENERATION), status, case.old, case.new, _NOW)
+    return [violation.code for violation in waive(found, spec.override, _NOW).remaining]
 
 
 def pack_answers(cases: Sequence[Parity], folder: Path) -> Iterator[tuple[Parity, bool]]:

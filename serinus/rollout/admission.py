@@ -17,9 +17,20 @@ from serinus.rollout import rules as table
 from serinus.rollout import share
 from serinus.rollout.canary_release import CRD_NAME, GROUP, PLURAL, VERSION
 from serinus.rollout.patterns import COMPILED, COOKIE_NAMED, NOBODY, TESTERS
-from serinus.rollout.rules import CAP_RULES, LADDER_RULES, STATUS_RULES, Condition, Fact, Rule, Value
+from serinus.rollout.rules import (
+    CAP_RULES,
+    LADDER_RULES,
+    STATUS_RULES,
+    SWAP_RULES,
+    SWAP_STATUS_RULES,
+    Condition,
+    Fact,
+    Rule,
+    Value,
+)
 from serinus.rollout.status import read_status
 from serinus.rollout.step import Freshness
+from serinus.rollout.succession import PREVIOUS_NOTE
 
 _FRESHNESS = Freshness()
 # A step whose moment can't be told is older than any status may be.
@@ -44,6 +55,11 @@ class Guarded:
     def canary_ingress(self) -> str:
         """The name of the only Ingress that may hold the canary's share."""
         return f"{self.service}-canary"
+
+    @property
+    def stable_ingress(self) -> str:
+        """The name of the Ingress that all other users come through."""
+        return f"{self.service}-stable"
 
     @property
     def agent_account(self) -> str:
@@ -94,25 +110,27 @@ class Policy:
 
 def policies(guarded: Guarded) -> tuple[Policy, ...]:
     """Return all policies of one service. Their names are unique in the cluster."""
-    return (_steps(guarded), _ingresses(guarded), _objects(guarded), _definition(guarded), _agent(guarded))
+    return (
+        _steps(guarded),
+        _swaps(guarded),
+        _ingresses(guarded),
+        _objects(guarded),
+        _definition(guarded),
+        _agent(guarded),
+    )
 
 
 def _steps(guarded: Guarded) -> Policy:
     """The rule table: nobody raises the canary's share further or sooner than the table says."""
-    backend = "params.spec.service + '-' + params.spec.canary.substring(0, size(params.spec.canary) - 9)"
     declared = Validation(
-        f"!variables.rises || (size(params.spec.canary) > 9 && variables.backends.all(p, p.all(b, b == {backend})))",
+        "!variables.rises || (variables.canaryBackend != '' "
+        "&& variables.backends.all(p, p.all(b, b == variables.canaryBackend)))",
         _sentence(
             "the Ingress routes to {backends}, but the declared canary is {canary} (other-backend). "
             "Declare the canary with weight 0 first, then raise it.",
             {"backends": "variables.backends", "canary": "params.spec.canary"},
         ),
         "other-backend",
-    )
-    missing = Validation(
-        "!variables.rises || params.?status.hasValue()",
-        _text(str(read_status(None))),
-        "status-missing",
     )
     return Policy(
         _name(guarded, "steps"),
@@ -123,8 +141,44 @@ def _steps(guarded: Guarded) -> Policy:
         (
             *(_validation(rule, needs_status=False) for rule in LADDER_RULES),
             declared,
-            missing,
+            _status_there("rises"),
             *(_validation(rule, needs_status=True) for rule in (*STATUS_RULES, *CAP_RULES)),
+        ),
+        with_release=True,
+    )
+
+
+def _swaps(guarded: Guarded) -> Policy:
+    """Nobody moves all users at once, but to the canary that they are on already, or back."""
+    facts = _EXPRESSIONS | {table.OLD: str(share.EVERYTHING), table.BAKE_SECONDS: "double(variables.topBakeSeconds)"}
+
+    def of_a_swap(rule: Rule, *, needs_status: bool) -> Validation:
+        return _validation(rule, "moves", facts, needs_status=needs_status)
+
+    untested, *others = SWAP_RULES
+    forged = Validation(
+        "variables.previous in ['', variables.wasPrevious] "
+        "|| (variables.moves && variables.previous in variables.wasBehind)",
+        _sentence(
+            "{previous} is not the release that this change replaces (previous-never-stable). "
+            "Set serinus:previous in the swap itself, to the release that was stable; or to nothing.",
+            {"previous": "variables.previous"},
+        ),
+        "previous-never-stable",
+    )
+    return Policy(
+        _name(guarded, "swaps"),
+        Resource("networking.k8s.io", "v1", "ingresses", ("CREATE", "UPDATE")),
+        (
+            *_but_for(guarded.break_glass),
+            Named("stable-ingress", _is_called(guarded.stable_ingress, guarded.namespace)),
+        ),
+        (*_annotations(), *_facts_of_a_swap(), *_facts_of_the_status()),
+        (
+            of_a_swap(untested, needs_status=False),
+            _status_there("moves"),
+            *(of_a_swap(rule, needs_status=True) for rule in (*others, *SWAP_STATUS_RULES)),
+            forged,
         ),
         with_release=True,
     )
@@ -287,25 +341,33 @@ def _agent(guarded: Guarded) -> Policy:
     )
 
 
-def _validation(rule: Rule, *, needs_status: bool) -> Validation:
-    """Render one row of the table: refused when the share rises and all the row's comparisons hold."""
-    passes = ["!variables.rises"]
+def _status_there(change: str) -> Validation:
+    return Validation(
+        f"!variables.{change} || params.?status.hasValue()", _text(str(read_status(None))), "status-missing"
+    )
+
+
+def _validation(
+    rule: Rule, change: str = "rises", facts: Mapping[Fact, str] | None = None, *, needs_status: bool
+) -> Validation:
+    """Render one row of the table: refused when there is such a change and all the row's comparisons hold."""
+    expressions = facts or _EXPRESSIONS
+    passes = [f"!variables.{change}"]
     if needs_status:
         passes.append("!params.?status.hasValue()")
     if rule.waivable:
         passes.append("variables.overridden")
-    refuses = " && ".join(_condition(condition) for condition in rule.refuses)
+    refuses = " && ".join(_condition(condition, expressions) for condition in rule.refuses)
     says = _sentence(
-        f"{rule.sentence} ({rule.code}). {rule.remedy}", {fact.name: cel for fact, cel in _EXPRESSIONS.items()}
+        f"{rule.sentence} ({rule.code}). {rule.remedy}", {fact.name: cel for fact, cel in expressions.items()}
     )
     return Validation(f"{' || '.join(passes)} || !({refuses})", says, rule.code)
 
 
-def _condition(condition: Condition) -> str:
-    right = condition.right
+def _condition(condition: Condition, expressions: Mapping[Fact, str] | None = None) -> str:
+    known, right = expressions or _EXPRESSIONS, condition.right
     return (
-        f"{_EXPRESSIONS[condition.left]} {condition.operator} "
-        f"{_EXPRESSIONS[right] if isinstance(right, Fact) else _literal(right)}"
+        f"{known[condition.left]} {condition.operator} {known[right] if isinstance(right, Fact) else _literal(right)}"
     )
 
 
@@ -334,6 +396,8 @@ _EXPRESSIONS: Mapping[Fact, str] = {
     table.BAKE_SECONDS: "double(variables.bakeSeconds)",
     table.APPROVED: "variables.approved",
     table.ALLOWED_WEIGHT: "params.status.allowedWeight",
+    table.BACKEND: "variables.newcomer",
+    table.CANARY_BACKEND: "variables.canaryBackend",
 }
 
 
@@ -350,6 +414,41 @@ def _facts_of_the_release() -> Iterator[Named]:
         "approved",
         "params.spec.ladder.all(r, !r.?approval.orValue(false) || r.weight <= variables.oldShare "
         "|| r.weight > variables.newShare || params.?status.?approvals.orValue([]).exists(a, a.weight == r.weight))",
+    )
+    yield from _facts_of_the_status()
+
+
+def _facts_of_a_swap() -> Iterator[Named]:
+    """`succession.newcomers` in CEL: to whom the users would be moved."""
+
+    def behind(thing: str) -> str:
+        # A list of lists becomes one list by way of a text: no name of a Service has a comma.
+        paths = "r.?http.?paths.orValue([]).map(p, p.?backend.?service.?name.orValue('?')).join(',')"
+        named = f"{thing}.spec.?defaultBackend.?service.?name.orValue('?')"
+        default = f"({thing}.spec.?defaultBackend.hasValue() ? [{named}] : [])"
+        return f"({thing}.spec.?rules.orValue([]).map(r, {paths}) + {default}).join(',').split(',').filter(b, b != '')"
+
+    note = f"[?{_text(PREVIOUS_NOTE)}].orValue('')"
+    yield Named("behind", behind("object"))
+    # An Ingress that is born anew, after somebody has deleted it, may only be what it was.
+    stable = "params.spec.service + '-' + params.spec.stable.substring(0, size(params.spec.stable) - 9)"
+    born = f"size(params.spec.stable) > 9 ? [{stable}] : []"
+    yield Named("wasBehind", f"oldObject == null ? ({born}) : {behind('oldObject')}")
+    yield Named("previous", f"variables.new{note}")
+    yield Named("wasPrevious", f"variables.old{note}")
+    yield Named("newcomers", "variables.behind.filter(b, !(b in variables.wasBehind) && b != variables.wasPrevious)")
+    yield Named("moves", "size(variables.newcomers) > 0")
+    yield Named("strangers", "variables.newcomers.filter(b, b != variables.canaryBackend)")
+    yield Named("newcomer", "size(variables.strangers) > 0 ? variables.strangers[0] : variables.canaryBackend")
+    yield Named("top", "params.spec.ladder[size(params.spec.ladder) - 1]")
+    yield Named("topBakeSeconds", "variables.top.?bakeSeconds.orValue(0)")
+
+
+def _facts_of_the_status() -> Iterator[Named]:
+    yield Named(
+        "canaryBackend",
+        "size(params.spec.canary) > 9 ? "
+        "params.spec.service + '-' + params.spec.canary.substring(0, size(params.spec.canary) - 9) : ''",
     )
     yield Named("because", "params.?status.?because.orValue('') == '' ? 'no reason given' : params.status.because")
     # CEL has no clock. But whoever changes a field of the Ingress is noted in it with the API server's own time.
@@ -446,10 +545,11 @@ def _is_on(annotations: str) -> str:
 
 
 def _is_canary_ingress(guarded: Guarded) -> str:
-    return (
-        f"(object.metadata.name == {_text(guarded.canary_ingress)} "
-        f"&& object.metadata.namespace == {_text(guarded.namespace)})"
-    )
+    return _is_called(guarded.canary_ingress, guarded.namespace)
+
+
+def _is_called(name: str, namespace: str) -> str:
+    return f"(object.metadata.name == {_text(name)} && object.metadata.namespace == {_text(namespace)})"
 
 
 def _is_on_the_host(guarded: Guarded, ingress: str) -> str:

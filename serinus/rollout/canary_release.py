@@ -9,6 +9,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 
+from serinus.rollout.expected import Expected
 from serinus.rollout.hold import Override
 from serinus.rollout.ladder import MOST_RUNGS, Ladder, Rung
 from serinus.rollout.objectives import Limits, Objectives
@@ -63,6 +64,7 @@ class Spec(Record):
     ladder: Rungs
     objectives: Objectives = Objectives()
     override: Override | None = Field(default=None, description="puts the waivable rules aside until its end")
+    expected: Expected | None = Field(default=None, description="the traffic by which a step is judged beforehand")
 
     @model_validator(mode="after")
     def _has_a_canary_to_go_to(self) -> Self:

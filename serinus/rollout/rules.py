@@ -55,6 +55,8 @@ BAKED_SECONDS = Fact("baked_seconds")
 BAKE_SECONDS = Fact("bake_seconds")
 APPROVED = Fact("approved")
 ALLOWED_WEIGHT = Fact("allowed_weight")
+BACKEND = Fact("backend")
+CANARY_BACKEND = Fact("canary_backend")
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +207,33 @@ CAP_RULES = (
     ),
 )
 
+# A swap gives every user the release that becomes the stable one. So it is asked for as a step past the top.
+_ALSO_OF_A_SWAP = (
+    "other-service",
+    "other-release",
+    "generation-not-observed",
+    "status-stale",
+    "status-from-the-future",
+    "held",
+    "verdict-failed",
+    "bake-not-over",
+)
+SWAP_RULES = (
+    Rule(
+        "untested-stable",
+        (Condition(BACKEND, "!=", CANARY_BACKEND),),
+        "all users would move to {backend} at once, and it is not the canary",
+        "Declare it as the canary and raise that to 100 first.",
+    ),
+    Rule(
+        "swap-too-early",
+        (Condition(WEIGHT_SEEN, "<", 100),),
+        "only {weight_seen} % of the users are on {backend}, and a swap moves the others at once",
+        "Raise the canary to 100 first.",
+    ),
+)
+SWAP_STATUS_RULES = tuple(rule for rule in STATUS_RULES if rule.code in _ALSO_OF_A_SWAP)
+
 WAIVABLE = frozenset(rule.code for rule in (*LADDER_RULES, *STATUS_RULES, *CAP_RULES) if rule.waivable)
 
 
@@ -213,6 +242,9 @@ def refusals(rules: Sequence[Rule], facts: Facts) -> list[Violation]:
 
     Only a rise is ever refused. `facts` must hold `OLD`, `NEW` and all that the rules and their templates name.
     """
-    if not Condition(NEW, ">", OLD).holds(facts):
-        return []
+    return refused(rules, facts) if Condition(NEW, ">", OLD).holds(facts) else []
+
+
+def refused(rules: Sequence[Rule], facts: Facts) -> list[Violation]:
+    """Apply the rules to a change that is known to be no decrease and no way back."""
     return [rule.violation(facts) for rule in rules if all(condition.holds(facts) for condition in rule.refuses)]

@@ -86,7 +86,7 @@ def check_step(
         return [*jump, status] if new > seen else []
     facts = {
         **ladder,
-        **_status_facts(declared, status, seen, new, now, freshness),
+        **status_facts(declared, status, seen, new, now, freshness),
         ALLOWED_WEIGHT: status.allowed_weight,
     }
     # The cap repeats what the other rules say, so it only speaks when they are silent.
@@ -110,7 +110,7 @@ def allowed_weight(
     def refused(new: int) -> list[Violation]:
         facts = {
             **ladder_facts(declared.ladder, seen.weight, new),
-            **_status_facts(declared, seen, seen.weight, new, now, freshness),
+            **status_facts(declared, seen, seen.weight, new, now, freshness),
         }
         return waive([*refusals((*LADDER_RULES, *STATUS_RULES), facts), *also], override, now).remaining
 
@@ -127,9 +127,10 @@ def conclude(seen: Observation, allowance: Allowance) -> Status:
     return Status(**{**dict(seen), "allowed_weight": allowance.weight, "reasons": reasons})
 
 
-def _status_facts(
+def status_facts(
     declared: Declared, seen: Observation, old: int, new: int, now: datetime, freshness: Freshness
 ) -> Facts:
+    """Return what the rules look at in a status, for a change of the weight from `old` to `new`, both in percent."""
     rung = declared.ladder.last_rung(old)
     approved = {approval.weight for approval in seen.approvals}
     asked = {rung.weight for rung in declared.ladder.rungs if rung.approval and old < rung.weight <= new}

@@ -20,9 +20,11 @@ from local import engine, kubernetes
 from local.places import KUBECONFIG
 from serinus.rollout.admission import Guarded
 from serinus.rollout.canary_release import API_VERSION, KIND, crd
+from serinus.rollout.succession import Stable
 from tests.cluster.api import Answer, Api
 from tests.parity_cases import SPEC, Parity, moved_override
 from tests.stack.mocked_engine import Run, run_program
+from tests.swap_cases import Swap, noted
 
 BREAK_GLASS = "serinus:break-glass"
 _SECONDS = 30.0
@@ -110,6 +112,12 @@ class Place:
         assert answer.ok, answer.message
         return int(answer.document["metadata"]["generation"])
 
+    def reset_release(self) -> None:
+        """Declare what the table of steps starts from."""
+        now = self.admin.get(self.release).document
+        answer = self.admin.put(self.release, self.release_document() | {"metadata": now["metadata"]})
+        assert answer.ok, answer.message
+
     def set_status(self, document: Mapping[str, Any] | None) -> Answer:
         """Replace the whole status; None removes it."""
         now = self.admin.get(self.release)
@@ -146,8 +154,41 @@ class Place:
             time.sleep(0.05)
         return said
 
+    def answer_to_a_swap(self, case: Swap) -> str:
+        """Return the code with which the API server refuses a change of the stable Ingress, empty for a yes."""
+        stable = f"{self.ingresses}/{self.guarded.stable_ingress}"
+        here = self.admin.get(stable)
+        born = here.code == 404
+        before = self._stable_document(case.old)
+        made = self.rescuer.post(self.ingresses, before) if born else self.rescuer.put(stable, before)
+        assert made.ok, made.message
+        wanted = self.release_document(**case.declared(datetime.now(UTC)))
+        now = self.admin.get(self.release).document
+        declared = self.admin.put(self.release, wanted | {"metadata": now["metadata"]})
+        assert declared.ok, declared.message
+        generation = int(declared.document["metadata"]["generation"])
+        written = self.set_status(case.document(datetime.now(UTC), generation))
+        assert written.ok, written.message
+        after = self._stable_document(case.new)
+        # As above: what is late comes right, what is wrong does not.
+        deadline = time.monotonic() + 5
+        while (said := refusal(self.admin.put(f"{stable}?dryRun=All", after))) != expected(case):
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.05)
+        return said
 
-def expected(case: Parity) -> str:
+    def _stable_document(self, stable: Stable) -> dict[str, Any]:
+        """A stable Ingress with one path for each Service."""
+        made = self.ingress_document(noted(stable), name=self.guarded.stable_ingress, backend=stable.backends[0])
+        paths = made["spec"]["rules"][0]["http"]["paths"]
+        for number, backend in enumerate(stable.backends[1:]):
+            service = {"name": backend, "port": {"name": "http"}}
+            paths.append({"path": f"/{number}", "pathType": "Prefix", "backend": {"service": service}})
+        return made
+
+
+def expected(case: Parity | Swap) -> str:
     """Return the code that the API server should name: the first, since it names one."""
     code = case.codes[0] if case.codes else ""
     return "status-missing" if code in _NO_STATUS_OF_THIS_SERVICE else code

@@ -74,16 +74,28 @@ def test_a_decrease_needs_no_passing_status(project: Project) -> None:
     project.up_at(0)
 
 
-def test_a_new_canary_is_declared_before_it_rises(project: Project) -> None:
-    observe(project, "insufficient")
-    swapped = {"guard": True, "ladder": LADDER, "stable": "echo-v2", "canary": "echo-v1"}
-    project.write_settings(**swapped, weight=5)
+def test_all_users_move_only_to_the_canary_that_they_are_on_and_back(project: Project) -> None:
+    steep = {"guard": True, "ladder": [{"weight": 100}]}
+    swapped = {**steep, "stable": "echo-v2", "canary": "", "weight": 0, "previous": "echo-v1"}
+    declare(project, **steep)
+    project.write_settings(**swapped)
     refused = project.stack.up()
     assert not refused.ok
-    assert "other-backend" in refused.output
-    declare(project, **swapped)
+    assert "swap-too-early" in refused.output or "status-missing" in refused.output
+
+    declare(project, **steep)
     observe(project, "insufficient")
-    project.up_at(5)
+    project.write_settings(**steep, weight=100)
+    raised = project.stack.up()
+    assert raised.ok, raised.output
+    observe(project, "pass")
+    project.write_settings(**swapped)
+    done = project.stack.up()
+    assert done.ok, done.output
+    # Nobody has observed anything since: a way back asks for nothing.
+    project.write_settings(**steep, stable="echo-v1", canary="echo-v2", weight=0, previous="")
+    back = project.stack.up()
+    assert back.ok, back.output
 
 
 def test_the_guard_stays_while_the_canary_is_live_and_goes_when_it_rests(project: Project) -> None:
@@ -94,7 +106,7 @@ def test_the_guard_stays_while_the_canary_is_live_and_goes_when_it_rests(project
     refused = project.stack.up()
     assert not refused.ok
     assert "the canary is live: declared 5 %" in refused.output
-    assert len(policies_of(project)) == 5
+    assert len(policies_of(project)) == 6
 
     declare(project)
     observe(project, "insufficient")

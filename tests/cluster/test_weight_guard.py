@@ -17,6 +17,7 @@ from tests.cluster.api import APPLY, Api
 from tests.cluster.guarded import BREAK_GLASS, Place, apply, expected, guarded_place, permission, refusal, serinus
 from tests.parity_cases import PARITY, Parity, annotations, buckets
 from tests.rollout.step_cases import HOLD
+from tests.swap_cases import SWAPS, Swap
 
 GUARDED = Guarded("chat", "weight-guard", "weight-guard.serinus.test", BREAK_GLASS)
 ELSEWHERE = "weight-guard-elsewhere"
@@ -38,7 +39,7 @@ def place(network: Network) -> Iterator[Place]:
 @pytest.fixture
 def at_5(place: Place) -> Place:
     """The canary at 5 %, with a status that lets it rise to 20."""
-    place.set_override(None)
+    place.reset_release()
     place.set_annotations(annotations(5))
     place.passing_status()
     return place
@@ -55,6 +56,31 @@ def elsewhere(place: Place) -> Iterator[str]:
 @pytest.mark.parametrize("case", PARITY, ids=lambda case: case.name)
 def test_the_api_server_says_of_each_change(place: Place, case: Parity) -> None:
     assert place.answer(case) == expected(case)
+
+
+@pytest.mark.parametrize("case", SWAPS, ids=lambda case: case.name)
+def test_the_api_server_says_of_each_swap(place: Place, case: Swap) -> None:
+    assert place.answer_to_a_swap(case) == expected(case)
+
+
+def test_a_stable_ingress_is_born_as_it_was_declared(place: Place) -> None:
+    stable = f"{place.ingresses}/{GUARDED.stable_ingress}"
+    gone = place.rescuer.delete(stable)
+    assert gone.ok or gone.code == 404
+    untested = place.ingress_document({}, name=GUARDED.stable_ingress, backend="chat-v9")
+    assert refusal(place.admin.post(f"{place.ingresses}{DRY}", untested)) == "untested-stable"
+    assert place.rescuer.post(f"{place.ingresses}{DRY}", untested).ok
+    declared = place.ingress_document({}, name=GUARDED.stable_ingress, backend="chat-v1")
+    assert place.admin.post(f"{place.ingresses}{DRY}", declared).ok
+
+
+def test_all_users_can_not_be_moved_by_a_default_backend(place: Place) -> None:
+    assert place.answer_to_a_swap(SWAPS[0]) == ""
+    stable = f"{place.ingresses}/{GUARDED.stable_ingress}"
+    live = place.admin.get(stable).document
+    for default in ({"service": {"name": "chat-v9", "port": {"number": 80}}}, {"resource": {"kind": "X", "name": "x"}}):
+        changed = {**live, "spec": {"ingressClassName": "none", "defaultBackend": default}}
+        assert refusal(place.admin.put(f"{stable}{DRY}", changed)) == "untested-stable"
 
 
 def test_a_refusal_says_what_is_wrong_and_what_to_do(at_5: Place) -> None:

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serinus.rollout.admission import Guarded, policies
+from serinus.rollout.admission import Guarded, Policy, policies
 from serinus.rollout.patterns import bucket_pattern
-from serinus.rollout.rules import CAP_RULES, LADDER_RULES, STATUS_RULES
+from serinus.rollout.rules import CAP_RULES, LADDER_RULES, STATUS_RULES, SWAP_RULES, SWAP_STATUS_RULES
 from serinus.rollout.share import LONGEST_PATTERN, share
 from tests.parity_cases import PARITY, Parity, annotations, buckets
 from tests.parity_readers import python_codes
@@ -24,21 +24,35 @@ def test_python_says_of_each_change(case: Parity) -> None:
     assert python_codes(case) == case.codes
 
 
+def with_release() -> list[Policy]:
+    """The policies that read the CanaryRelease: that of the steps and that of the swaps."""
+    return [policy for policy in policies(guarded) if policy.with_release]
+
+
 def test_every_rule_of_the_table_is_a_validation_in_the_same_order() -> None:
-    (steps,) = [policy for policy in policies(guarded) if policy.with_release]
+    steps, _ = with_release()
     codes = [one.code for one in steps.validations]
     rules = [rule.code for rule in (*LADDER_RULES, *STATUS_RULES, *CAP_RULES)]
     assert [code for code in codes if code in rules] == rules
     assert set(codes) - set(rules) == {"other-backend", "status-missing"}
 
 
+def test_every_rule_of_a_swap_is_a_validation_in_the_same_order() -> None:
+    _, swaps = with_release()
+    codes = [one.code for one in swaps.validations]
+    rules = [rule.code for rule in (*SWAP_RULES, *SWAP_STATUS_RULES)]
+    assert [code for code in codes if code in rules] == rules
+    assert set(codes) - set(rules) == {"status-missing", "previous-never-stable"}
+    assert all(one.expression.startswith("!variables.moves || ") for one in swaps.validations[:-1])
+
+
 def test_no_validation_can_refuse_what_does_not_rise() -> None:
-    (steps,) = [policy for policy in policies(guarded) if policy.with_release]
+    steps, _ = with_release()
     assert all(one.expression.startswith("!variables.rises || ") for one in steps.validations)
 
 
 def test_only_waivable_rules_look_at_the_override() -> None:
-    (steps,) = [policy for policy in policies(guarded) if policy.with_release]
+    steps, _ = with_release()
     overridden = {one.code for one in steps.validations if "variables.overridden" in one.expression}
     assert overridden == {rule.code for rule in (*LADDER_RULES, *STATUS_RULES, *CAP_RULES) if rule.waivable}
 
@@ -57,7 +71,7 @@ def test_break_glass_is_there_only_where_a_group_is_named() -> None:
     assert "not-break-glass" not in conditions
     for policy in policies(Guarded("chat", "serinus", "h", "ops:break-glass")):
         opened = "not-break-glass" in [one.name for one in policy.conditions]
-        assert opened == (policy.name.split(".")[0] in ("steps", "ingresses", "objects"))
+        assert opened == (policy.name.split(".")[0] in ("steps", "swaps", "ingresses", "objects"))
 
 
 @given(st.integers(0, 100), st.integers(0, 100), st.lists(st.sampled_from(["vip", "beta", "x-1"]), unique=True))

@@ -282,6 +282,25 @@ def kinds(run: Run) -> set[str]:
     return {key.partition("/")[0] for key, one in run.resources.items() if one.type.startswith("kubernetes:")}
 
 
+def test_a_swap_notes_the_way_back_on_the_ingress_that_takes_it(program: Program) -> None:
+    notes = [
+        program(canary="", weight=0, **changes)["Ingress/chat-stable"]
+        .inputs["metadata"]["annotations"]
+        .get("serinus.dev/previous")
+        for changes in ({"stable": "v2", "previous": "v1"}, {"stable": "v1", "previous": "v1"}, {"stable": "v1"})
+    ]
+    assert notes == ["chat-v1", None, None]
+
+
+def test_the_object_carries_what_the_rules_need_beside_the_ladder(program: Program) -> None:
+    override = {"by": "ada", "reason": "a fix", "until": "2026-11-22T12:00:00Z"}
+    expected = {"requestsPerSecond": 20, "perReplica": 5}
+    spec = program(guard=True, override=override, expected=expected)["CanaryRelease/chat"].inputs["spec"]
+    assert spec["override"] == override
+    assert spec["expected"].items() >= {"requestsPerSecond": 20, "perReplica": 5}.items()
+    assert {"override", "expected"}.isdisjoint(program(guard=True)["CanaryRelease/chat"].inputs["spec"])
+
+
 GUARD = {"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"}
 
 

@@ -83,11 +83,34 @@ def test_an_agent_needs_the_guard_and_a_token(read: Read) -> None:
         read(guard=True, agent=agent | {"gatewayMetrics": ["gateway"]}, agentToken="sixteen letters or more")
 
 
+def test_an_override_says_who_why_and_until_when(read: Read) -> None:
+    assert read().override is None
+    override = read(override=OVERRIDE).override
+    assert override is not None
+    assert (override.by, override.reason) == ("ada", "a fix that can't wait")
+
+
+def test_an_override_past_its_date_is_no_mistake_of_the_settings(read: Read) -> None:
+    # Nobody is awake when it ends, and a rollback goes through the same settings.
+    assert read(override={**OVERRIDE, "until": "2020-01-01T00:00:00Z"}, weight=0).weight == 0
+
+
+def test_the_release_before_keeps_running(read: Read) -> None:
+    settings = read(stable="v2", canary="", weight=0, previous="v1")
+    assert [release.name for release in settings.releases] == ["v2", "v1"]
+
+
+def test_going_back_needs_one_change(read: Read) -> None:
+    """Whoever only writes the old name into `stable` again must not be stopped by what else stands there."""
+    assert [release.name for release in read(stable="v1", canary="", weight=0, previous="v1").releases] == ["v1"]
+
+
 @pytest.mark.parametrize("weight", [0, 1, 99, 100])
 def test_every_percentage_is_a_weight(read: Read, weight: int) -> None:
     assert read(weight=weight).weight == weight
 
 
+OVERRIDE = {"by": "ada", "reason": "a fix that can't wait", "until": "2026-11-22T12:00:00Z"}
 RELEASES = f"there are: {', '.join(sorted(path.stem for path in (ROOT / 'releases').glob('*.yaml')))}"
 TABLE: list[tuple[dict[str, object], str, str]] = [
     ({"weight": 101}, "serinus:weight: 101", "an integer from 0 to 100"),
@@ -117,6 +140,17 @@ TABLE: list[tuple[dict[str, object], str, str]] = [
     ({"ladder": [{"weight": 5}]}, "serinus:ladder: ", "this one ends at 5"),
     ({"ladder": [{"weight": 100, "bake": 5}]}, "serinus:ladder.0.bake: unknown key", "bakeSeconds"),
     ({"ladder": [5, {"weight": 100}]}, "serinus:ladder.0: 5", "rise strictly to 100"),
+    ({"previous": "v9"}, "serinus:previous: 'v9'", RELEASES),
+    ({"override": "yes"}, "serinus:override: 'yes'", "a mapping such as"),
+    ({"override": {**OVERRIDE, "reason": " "}}, "serinus:override.reason: ' '", "why"),
+    ({"override": {"by": "ada", "until": OVERRIDE["until"]}}, "serinus:override.reason: missing", "why"),
+    ({"override": {**OVERRIDE, "by": ""}}, "serinus:override.by: ''", "who overrides"),
+    ({"override": {**OVERRIDE, "until": "2026-11-22T12:00:00"}}, "serinus:override.until: ", "with its zone"),
+    ({"override": {**OVERRIDE, "rules": "all"}}, "serinus:override.rules: unknown key", "by, reason, until"),
+    ({"expected": {"usual": 0.1}}, "serinus:expected.requestsPerSecond: missing", "a number from 0.001"),
+    ({"expected": {"requestsPerSecond": 0}}, "serinus:expected.requestsPerSecond: 0", "a number from 0.001"),
+    ({"expected": {"requestsPerSecond": "20"}}, "serinus:expected.requestsPerSecond: '20'", "a number from 0.001"),
+    ({"expected": {"requestsPerSecond": 2, "usual": 1.5}}, "serinus:expected.usual: 1.5", "a number from 0 to 1"),
     ({"gpu": "one"}, "serinus:gpu: 'one'", "an integer from 0 to 64"),
     ({"service": "Chat"}, "serinus:service: 'Chat'", "a DNS label of at most 22 characters"),
     ({"service": "c" * 23}, f"serinus:service: '{'c' * 23}'", "a DNS label of at most 22 characters"),
