@@ -24,11 +24,16 @@ def states(urn: str) -> list[Mapping[str, Any]]:
 
     An empty list means that the resource never existed. Raises CheckpointError.
     """
+    return [state for state in resources(urn) if state.get("urn") == urn]
+
+
+def resources(urn: str) -> list[Mapping[str, Any]]:
+    """Return what the checkpoint holds of the whole stack that this resource is part of. Raises CheckpointError."""
     stack, project = _stack_and_project(urn)
     exported = _export(os.environ.get("PULUMI_ORGANIZATION") or "organization", project, stack)
     if isinstance(exported, CheckpointError):
         raise exported
-    return [state for state in exported if state.get("urn") == urn and not state.get("delete")]
+    return [state for state in exported if not state.get("delete")]
 
 
 def _stack_and_project(urn: str) -> tuple[str, str]:

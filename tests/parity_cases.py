@@ -11,7 +11,6 @@ from typing import Any
 
 from serinus.rollout import share
 from serinus.rollout.patterns import NOBODY, Tail, bucket_pattern, cookie_pattern, tail_pattern, word_pattern
-from serinus.rollout.rules import LADDER_RULES
 from tests.rollout.step_cases import APPROVAL, CASES, LADDER, NOW, PASSING, TOP, Case
 
 RELEASE = "v2"
@@ -28,7 +27,6 @@ GENERATION = int(PASSING["observedGeneration"])
 # An API server's clock goes on between two requests, so no case can stand on the second. And a weight over 100 is no
 # share: it counts as everything.
 _NO_ANNOTATIONS = {"30 s old", "older than 30 s", "5 s ahead", "more than 5 s ahead", "over 100"}
-_LADDER_CODES = {rule.code for rule in LADDER_RULES}
 
 
 def annotations(weight: object = None, pattern: str = "", **others: str) -> dict[str, str]:
@@ -61,10 +59,7 @@ def words(header: str) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Parity:
-    """From the annotations `old` to `new`, the status as changed by `status` (None: no status), the codes to expect.
-
-    `pack`: whether the policy pack can know the answer; it reads weights and the ladder, not patterns and the status.
-    """
+    """From the annotations `old` to `new`, the status as changed by `status` (None: no status), the codes to expect."""
 
     name: str
     codes: list[str]
@@ -72,7 +67,6 @@ class Parity:
     new: dict[str, str] = field(default_factory=lambda: annotations(20))
     status: dict[str, Any] | None = field(default_factory=dict)
     override: dict[str, str] | None = None
-    pack: bool = False
 
     def document(self, now: datetime, generation: int) -> dict[str, Any] | None:
         """Return the status's document as of `now`, for an object of this generation."""
@@ -104,8 +98,7 @@ def _move(value: Any, by: timedelta, key: str = "") -> Any:
 
 
 def _as_annotations(case: Case) -> Parity:
-    known = not case.codes or bool(_LADDER_CODES & set(case.codes))
-    return Parity(case.name, case.codes, annotations(case.old), annotations(case.new), case.status, pack=known)
+    return Parity(case.name, case.codes, annotations(case.old), annotations(case.new), case.status)
 
 
 STEPS = [_as_annotations(case) for case in CASES if case.name not in _NO_ANNOTATIONS]
@@ -121,7 +114,7 @@ SHARES = [
     Parity("20 s old", [], status={"observedAt": "2026-11-21T11:59:40Z"}),
     Parity("a minute old", ["status-stale"], status={"observedAt": "2026-11-21T11:59:00Z"}),
     Parity("a minute ahead", ["status-from-the-future"], status=_AHEAD),
-    Parity("a minute ahead, lowered", [], new=annotations(0), status=_AHEAD, pack=True),
+    Parity("a minute ahead, lowered", [], new=annotations(0), status=_AHEAD),
     # Buckets are a weight.
     Parity("from 5 to 20 buckets", [], buckets(5), buckets(20)),
     Parity("from 5 to 50 buckets", ["skipped-rung"], buckets(5), buckets(50)),
@@ -176,28 +169,27 @@ SHARES = [
         new=buckets(5) | annotations(0, by_header_value="always"),
     ),
     Parity("a cookie", ["skipped-rung", "approval-missing"], new=annotations(5, by_cookie="canary")),
-    Parity("another total", ["skipped-rung", "approval-missing"], new=annotations(20, weight_total="20"), pack=True),
-    Parity("a total of 100", [], new=annotations(20, weight_total="100"), pack=True),
+    Parity("another total", ["skipped-rung", "approval-missing"], new=annotations(20, weight_total="20")),
+    Parity("a total of 100", [], new=annotations(20, weight_total="100")),
     Parity("a long pattern", ["skipped-rung", "approval-missing"], new=annotations(0, f"^({'00|' * 90}00)$")),
-    Parity("a weight that is none", ["skipped-rung", "approval-missing"], new=annotations("5%"), pack=True),
-    Parity("a weight over 100", ["skipped-rung", "approval-missing"], new=annotations("101"), pack=True),
-    Parity("a weight below 0", ["skipped-rung", "approval-missing"], new=annotations("-5"), pack=True),
-    Parity("a weight with leading zeros", [], new=annotations("020"), pack=True),
+    Parity("a weight that is none", ["skipped-rung", "approval-missing"], new=annotations("5%")),
+    Parity("a weight over 100", ["skipped-rung", "approval-missing"], new=annotations("101")),
+    Parity("a weight below 0", ["skipped-rung", "approval-missing"], new=annotations("-5")),
+    Parity("a weight with leading zeros", [], new=annotations("020")),
     Parity("a cookie cut", [], annotations(5, by_cookie="canary"), annotations(0), None),
     Parity("a broken pattern cut", [], annotations(50, "^(0[0-4$"), annotations(0, NOBODY), None),
     Parity("up from what can't be counted", ["weight-not-seen"], annotations(0, "^(0[0-4$"), annotations(5)),
     # Off and on.
-    Parity("switched off", [], new=annotations(100) | {share.CANARY: "false"}, status=None, pack=True),
-    Parity("no annotations", [], new={}, status=None, pack=True),
+    Parity("switched off", [], new=annotations(100) | {share.CANARY: "false"}, status=None),
+    Parity("no annotations", [], new={}, status=None),
     Parity(
         "switched on at 50",
         ["skipped-rung", "weight-not-seen"],
         annotations(50) | {share.CANARY: "false"},
         annotations(50),
-        pack=True,
     ),
-    Parity("switched on at the first rung", [], {}, annotations(5), _AT_0, pack=True),
-    Parity("switched on by another word", ["skipped-rung"], new=annotations(50) | {share.CANARY: "yes"}, pack=True),
+    Parity("switched on at the first rung", [], {}, annotations(5), _AT_0),
+    Parity("switched on by another word", ["skipped-rung"], new=annotations(50) | {share.CANARY: "yes"}),
     # An override.
     Parity("a jump, overridden", [], new=annotations(50), override=_OVERRIDE),
     Parity("insufficient, overridden", [], status={"verdict": "insufficient"}, override=_OVERRIDE),
@@ -208,7 +200,7 @@ SHARES = [
     Parity("no status, overridden", ["status-missing"], status=None, override=_OVERRIDE),
     Parity("a jump, overridden too late", ["skipped-rung", "override-ended"], new=annotations(50), override=_ENDED),
     Parity("a step that needs no override", [], override=_ENDED),
-    Parity("from 20 to 50", [], annotations(20), annotations(50), _AT_20, pack=True),
+    Parity("from 20 to 50", [], annotations(20), annotations(50), _AT_20),
 ]
 
 PARITY = [*STEPS, *SHARES]

@@ -26,6 +26,7 @@ RULE: ResourceValidationPolicy = rule(
     "A model service asks for the GPUs that it needs.",
     _refusals,
     severity=Severity.MEDIUM,
+    forgives=True,
     remedy="Set serinus:gpu to the number of GPUs of one pod.",
     config={"resource": {"type": "string", "minLength": 1, "default": _RESOURCE}},
 )

@@ -25,6 +25,7 @@ RULE: ResourceValidationPolicy = rule(
     "Images are named by digest, so that a release's id says what runs.",
     _refusals,
     severity=Severity.HIGH,
+    forgives=True,
     remedy="Write the release's image as <name>@sha256:<64 hex digits>.",
     config={
         "exempt": {

@@ -54,6 +54,7 @@ RULE: ResourceValidationPolicy = rule(
     "Annotations and labels hold no secrets.",
     _refusals,
     severity=Severity.CRITICAL,
+    forgives=True,
     remedy="Put the value into a Kubernetes Secret, name that instead, and replace the secret: it is known by now.",
     config={
         "allowedKeys": {

@@ -55,6 +55,7 @@ RULE: ResourceValidationPolicy = rule(
     "A model service gets requests only while it can answer them, and finishes those it has.",
     _refusals,
     severity=Severity.HIGH,
+    forgives=True,
     remedy="Use ModelService, and set the release's drain_seconds to its longest answer.",
     config={
         "preStopSeconds": {"type": "number", "minimum": 0, "default": _PRE_STOP_SECONDS},

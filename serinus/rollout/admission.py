@@ -150,7 +150,11 @@ def _steps(guarded: Guarded) -> Policy:
 
 def _swaps(guarded: Guarded) -> Policy:
     """Nobody moves all users at once, but to the canary that they are on already, or back."""
-    facts = _EXPRESSIONS | {table.OLD: str(share.EVERYTHING), table.BAKE_SECONDS: "double(variables.topBakeSeconds)"}
+    facts = {
+        **_EXPRESSIONS,
+        table.OLD: str(share.EVERYTHING),
+        table.BAKE_SECONDS: "double(variables.topBakeSeconds)",
+    }
 
     def of_a_swap(rule: Rule, *, needs_status: bool) -> Validation:
         return _validation(rule, "moves", facts, needs_status=needs_status)

@@ -80,6 +80,7 @@ class Rule:
     refuses: the rule refuses when all of these hold.
     sentence, remedy: templates over the facts' names.
     waivable: whether an override (a name, a reason, an end) may put the rule aside.
+    policy: the rule of the policy pack that this row belongs to.
     """
 
     code: str
@@ -87,6 +88,7 @@ class Rule:
     sentence: str
     remedy: str
     waivable: bool = False
+    policy: str = "verdict-required"
 
     def violation(self, facts: Facts) -> Violation:
         """Say what is wrong, with the facts' values."""
@@ -101,12 +103,14 @@ LADDER_RULES = (
         "the weight may not rise from {old} to {new}: this skips the rung {next_rung}",
         "Set the weight to {next_rung}, the next rung of {ladder}, or to anything up to {old}.",
         waivable=True,
+        policy="weight-ladder",
     ),
     Rule(
         "not-a-rung",
         (Condition(ON_A_RUNG, "==", False),),
         "the weight may not rise from {old} to {new}: {new} is not a rung of the ladder",
         "Set the weight to {next_rung}, the next rung of {ladder}, or to anything up to {old}.",
+        policy="weight-ladder",
     ),
 )
 
@@ -152,6 +156,7 @@ STATUS_RULES = (
         (Condition(HELD, "==", True),),
         "the release is held: {held_because}",
         "Look at the evidence, then run `serinus resume` with a name and a reason.",
+        policy="no-rise-while-held",
     ),
     Rule(
         "verdict-missing",
@@ -187,12 +192,14 @@ STATUS_RULES = (
         "the step at {old} has baked {baked_seconds} s of its {bake_seconds} s",
         "Wait until the bake is over.",
         waivable=True,
+        policy="bake-time",
     ),
     Rule(
         "approval-missing",
         (Condition(APPROVED, "==", False),),
         "the rise from {old} to {new} needs an approval",
         "Ask for `serinus approve`.",
+        policy="approval-required",
     ),
 )
 
@@ -235,6 +242,13 @@ SWAP_RULES = (
 SWAP_STATUS_RULES = tuple(rule for rule in STATUS_RULES if rule.code in _ALSO_OF_A_SWAP)
 
 WAIVABLE = frozenset(rule.code for rule in (*LADDER_RULES, *STATUS_RULES, *CAP_RULES) if rule.waivable)
+
+_POLICIES = {rule.code: rule.policy for rule in (*LADDER_RULES, *STATUS_RULES, *CAP_RULES)}
+
+
+def policy_of(code: str) -> str:
+    """Return the rule of the policy pack that says this violation of a step."""
+    return _POLICIES.get(code, "verdict-required")
 
 
 def refusals(rules: Sequence[Rule], facts: Facts) -> list[Violation]:

@@ -82,7 +82,7 @@ def check_swap(
         return forged
     if isinstance(status, Violation):
         return [*refused(SWAP_RULES[:1], named), status, *forged]
-    facts = named | {OLD: EVERYTHING} | status_facts(declared, status, EVERYTHING, EVERYTHING, now, _FRESHNESS)
+    facts = {**named, OLD: EVERYTHING, **status_facts(declared, status, EVERYTHING, EVERYTHING, now, _FRESHNESS)}
     return [*refused((*SWAP_RULES, *SWAP_STATUS_RULES), facts), *forged]
 
 

@@ -50,6 +50,12 @@ def ingress(weight: object, backend: str = "chat-v2", **annotations: object) -> 
     }
 
 
+def labelled(made: Mapping[str, Any], annotations: Mapping[str, Any], name: str = "chat-canary") -> dict[str, Any]:
+    """An object of the service `chat` in the namespace `serinus`, with these annotations and none else."""
+    own = {"name": name, "namespace": "serinus", "annotations": dict(annotations)}
+    return {**made, "metadata": {**made["metadata"], **own, "labels": {"serinus.dev/service": "chat"}}}
+
+
 def state(inputs: Mapping[str, Any], **changes: object) -> dict[str, Any]:
     """A resource's state in the checkpoint, where the cluster answered what it was asked."""
     return {"urn": URN, "type": INGRESS, "inputs": dict(inputs), "outputs": dict(inputs)} | changes
@@ -65,10 +71,11 @@ def checkpoint(*states: Mapping[str, Any], pending: Mapping[str, Any] | None = N
 
 @dataclass
 class Pack:
-    """A running pack."""
+    """A running pack. `provider` are the inputs of the provider of what it is asked about; None: there is none."""
 
     stub: analyzer_pb2_grpc.AnalyzerStub
     bin: Path
+    provider: Mapping[str, str] | None = None
 
     def analyze(self, props: Mapping[str, Any], urn: str = URN, type_: str = INGRESS) -> list[Any]:
         """Return the pack's diagnostics for one resource."""
@@ -80,8 +87,18 @@ class Pack:
             name=urn.split("::")[-1],
             properties=properties,
             options=analyzer_pb2.AnalyzerResourceOptions(),
+            provider=self._provider(),
         )
         return list(self.stub.Analyze(request, timeout=30).diagnostics)
+
+    def _provider(self) -> analyzer_pb2.AnalyzerProviderResource | None:
+        if self.provider is None:
+            return None
+        properties = struct_pb2.Struct()
+        properties.update(self.provider)
+        type_ = "pulumi:providers:kubernetes"
+        urn = f"urn:pulumi:test::serinus::{type_}::cluster"
+        return analyzer_pb2.AnalyzerProviderResource(type=type_, properties=properties, urn=urn, name="cluster")
 
     def refusals(self, props: Mapping[str, Any], urn: str = URN, type_: str = INGRESS) -> list[str]:
         """Return the messages of the mandatory violations: those that stop a preview and an update."""

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from policies.rules import RULES, weight_ladder
+from policies.before import Sources
+from policies.rules import RULES, rules
 from tests.policies.direct import refusals
 from tests.stack.mocked_engine import ROOT, Run, run_program
 
@@ -32,13 +33,13 @@ def run(stack: str, tmp_path: Path, **changes: object) -> Run:
 
 def judged(done: Run, config: Config, held: Run | None = None) -> list[str]:
     """What the rules say to everything that the program registered; `held` is what the checkpoint holds."""
-    states = [] if held is None else [{"urn": one.urn, "outputs": one.inputs} for one in held.resources.values()]
-    rules = [weight_ladder.build(lambda urn: [one for one in states if one["urn"] == urn])]
-    rules += [rule for rule in RULES if rule.name != rules[0].name]
+    known = [] if held is None else held.resources.values()
+    states = [{"urn": one.urn, "type": one.type, "outputs": one.inputs} for one in known]
+    asked = rules(Sources(checkpoint=lambda urn: states, live=lambda args: None))
     return [
         message
         for one in done.resources.values()
-        for rule in rules
+        for rule in asked
         if rule.name in config
         for message in refusals(rule, one.type, one.inputs, one.urn, config[rule.name])
     ]
@@ -74,10 +75,10 @@ def test_a_new_rollout_starts_at_the_first_rung_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize("stack", ["dev", "prod"])
 def test_a_configuration_names_only_rules_and_settings_that_there_are(stack: str) -> None:
     written = json.loads((ROOT / "policies" / f"{stack}.json").read_text())
-    rules = {rule.name: rule for rule in RULES}
+    known = {rule.name: rule for rule in RULES}
     for name, config in written.items():
-        assert name in {*rules, "all"}, name
+        assert name in {*known, "all"}, name
         if isinstance(config, dict):
-            schema = rules[name].config_schema
+            schema = known[name].config_schema
             assert schema is not None
             assert config.keys() <= {"enforcementLevel", *schema.properties}, name

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pulumi_policy.proxy import UNKNOWN_OBJECT_VALUE, UNKNOWN_STRING_VALUE
 
+from policies.before import Sources
 from policies.checkpoint import CheckpointError
 from policies.rules.weight_ladder import LADDER, build
 from tests.policies.direct import refusals
@@ -19,12 +20,9 @@ def ask(
 ) -> list[str]:
     """What the rule says to `props` where the checkpoint holds these states."""
 
-    def read(urn: str) -> list[Mapping[str, Any]]:
-        assert urn == URN
-        return list(held)
-
     config = {} if ladder is None else {"ladder": ladder}
-    return refusals(build(read), type_, props, URN, config)
+    sources = Sources(checkpoint=lambda urn: list(held), live=lambda args: None)
+    return refusals(build(sources), type_, props, URN, config)
 
 
 AT_5 = state(ingress("5"))
@@ -132,16 +130,17 @@ def test_an_unreadable_checkpoint_lets_only_zero_pass(weight: str) -> None:
     def fail(urn: str) -> list[Mapping[str, Any]]:
         raise CheckpointError("the backend is away")
 
-    (message,) = refusals(build(fail), INGRESS, ingress(weight), URN)
+    unread = build(Sources(checkpoint=fail, live=lambda args: None))
+    (message,) = refusals(unread, INGRESS, ingress(weight), URN)
     assert "the backend is away" in message
     assert "only 0 is allowed" in message
-    assert refusals(build(fail), INGRESS, ingress("0"), URN) == []
+    assert refusals(unread, INGRESS, ingress("0"), URN) == []
 
 
-def test_an_old_weight_that_is_no_weight_lets_only_zero_pass() -> None:
+def test_an_old_weight_that_is_no_weight_counts_as_0() -> None:
     encrypted = state(ingress({"ciphertext": "…"}))
-    assert "only 0 is allowed" in ask(ingress("5"), encrypted)[0]
-    assert ask(ingress("0"), encrypted) == []
+    assert "from 0 to 20" in ask(ingress("20"), encrypted)[0]
+    assert ask(ingress("5"), encrypted) == []
 
 
 def test_the_ladder_is_configurable() -> None:
