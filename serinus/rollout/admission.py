@@ -177,7 +177,7 @@ def _swaps(guarded: Guarded) -> Policy:
             *_but_for(guarded.break_glass),
             Named("stable-ingress", _is_called(guarded.stable_ingress, guarded.namespace)),
         ),
-        (*_annotations(), *_facts_of_a_swap(), *_facts_of_the_status()),
+        (*_annotations(), *_facts_of_the_status(), *_facts_of_a_swap()),
         (
             of_a_swap(untested, needs_status=False),
             _status_there("moves"),

@@ -275,4 +275,6 @@ def _annotations(answer: Answer) -> dict[str, str]:
 def _plain(value: Any) -> Any:
     """Whole numbers as integers: the engine's protocol has only floats."""
     text = json.dumps(value)
-    return json.loads(text, parse_float=lambda number: int(float(number)) if float(number).is_integer() else number)
+    return json.loads(
+        text, parse_float=lambda number: int(float(number)) if float(number).is_integer() else float(number)
+    )
