@@ -34,10 +34,10 @@ def unseen(expected: Stated, ladder: Ladder, weight: int) -> list[Violation]:
     """
     rung = ladder.last_rung(weight)
     bake = rung.bake_seconds if rung else 0
-    if not bake or 1.0 - weight / 100.0 < _CHARTER.comparable:
+    if not bake or 1.0 - weight / 100.0 < STANDARD.comparable:
         return []
     traffic = Traffic(expected.requests_per_second, weight, expected.usual)
-    found = check_bake(_CHARTER, _OBJECTIVE, traffic, bake, expected.smallest_regression)
+    found = check_bake(STANDARD, _OBJECTIVE, traffic, bake, expected.smallest_regression)
     # That a healthy canary takes longer than the bake costs time, and no user.
     return [one for one in found if one.code == "evidence-infeasible"]
 
