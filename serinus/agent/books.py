@@ -12,11 +12,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic import ValidationError
+
 from serinus.agent import evidence
 from serinus.agent.api import Api, ApiError
 from serinus.rollout.book import book_name, evidence_name, old_book_name, read_book, with_evidence, write
 from serinus.rollout.canary_release import API_VERSION, KIND, PLURAL
 from serinus.rollout.deed import Deed, Kind
+from serinus.rollout.hold import Hold
 from serinus.rollout.ledger import Line
 
 MOST_WAITING = 1000
@@ -32,11 +35,15 @@ _log = logging.getLogger(__name__)
 class Books:
     """The books of one service. `note` is to be called in the loop that runs `run`.
 
-    `wait_seconds` is how long a first failure is waited out; each further one twice as long, up to 15 s.
+    `wait_seconds` is how long a first failure is waited out; each further one twice as long, up to 15 s. A hold that
+    stands in no ledger `lost_seconds` after the start is one that an agent died over: it is entered then.
     """
 
-    def __init__(self, api: Api, namespace: str, service: str, wait_seconds: float = 0.2) -> None:
+    def __init__(
+        self, api: Api, namespace: str, service: str, wait_seconds: float = 0.2, lost_seconds: float = 30.0
+    ) -> None:
         self._wait_seconds = wait_seconds
+        self._lost_seconds = lost_seconds
         self._api = api
         self._namespace = namespace
         self._service = service
@@ -58,6 +65,11 @@ class Books:
 
     async def run(self) -> None:
         """Write down what is noted, in its order, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._find_what_was_lost())
+            group.create_task(self._work_off())
+
+    async def _work_off(self) -> None:
         while True:
             deed = await self._waiting.get()
             try:
@@ -71,6 +83,28 @@ class Books:
     async def written(self) -> None:
         """Wait until everything noted so far is written down."""
         await self._waiting.join()
+
+    async def _find_what_was_lost(self) -> None:
+        """Enter a hold whose writer died before its entry was written."""
+        await asyncio.sleep(self._lost_seconds)
+        try:
+            release = await self._api.get(self._release_path())
+            hold = Hold.model_validate((release.get("status") or {}).get("hold"))
+            book = await self._read(book_name(self._service))
+        except (ApiError, ValidationError):
+            return  # no hold, or none that can be read: nothing to enter
+        lines = [entry.deed for entry in read_book(book.get("data")).entries]
+        if any((line.who, line.reason) == (hold.by, hold.reason) and line.at >= hold.since for line in lines):
+            return
+        spec, served = release.get("spec") or {}, release["status"].get("weight")
+        kind = Kind.HELD if served else Kind.CUT
+        old, new = (spec.get("weight", 0), 0) if kind is Kind.CUT else (served, served)
+        lost = Deed(kind, self._service, hold.by, hold.reason, hold.since, str(spec.get("canary", "")), old, new)
+        _log.warning("a hold was in no ledger", extra={"by": hold.by, "since": hold.since.isoformat()})
+        self.note(lost)
+
+    def _release_path(self) -> str:
+        return f"/apis/{API_VERSION}/namespaces/{self._namespace}/{PLURAL}/{self._service}"
 
     async def _write_down(self, deed: Deed) -> None:
         if deed.kind in _GRAVE and deed.release:
@@ -126,8 +160,7 @@ class Books:
             await self._api.post(self._maps, document)
 
     async def _post_event(self, deed: Deed) -> None:
-        path = f"/apis/{API_VERSION}/namespaces/{self._namespace}/{PLURAL}/{self._service}"
-        about = await self._api.get(path)
+        about = await self._api.get(self._release_path())
         at = deed.at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         event = {
             "apiVersion": "v1",

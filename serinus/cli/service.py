@@ -9,18 +9,17 @@ from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
 import typer
-from pydantic import ValidationError
 
 from local.errors import LocalError
 from serinus.cli.kubectl import kubectl
 from serinus.rollout.book import book_name, old_book_name, write
 from serinus.rollout.canary_release import CRD_NAME, Spec
-from serinus.rollout.complaints import complaints
 from serinus.rollout.cut import MANAGER, give_back, ingress_cut, is_cut
 from serinus.rollout.deed import Deed
 from serinus.rollout.hand import HandError
 from serinus.rollout.ledger import Entry, Line
 from serinus.rollout.share import share
+from serinus.rollout.world import UnreadableError, read_spec
 
 Name = Annotated[str, typer.Argument(metavar="SERVICE", help="The service, which has a CanaryRelease of its name.")]
 Namespace = Annotated[str, typer.Option("--namespace", "-n", help="The namespace of the service.")]
@@ -172,10 +171,9 @@ class Service:
 def spec_of(found: dict[str, Any]) -> tuple[Spec, int]:
     """Return spec and generation of a CanaryRelease. Raises LocalError where the spec can't be read."""
     try:
-        return Spec.model_validate(found["spec"]), int(found["metadata"]["generation"])
-    except ValidationError as error:
-        told = "; ".join(complaints(Spec, error))
-        raise LocalError(f"the spec of the CanaryRelease can't be read: {told}", remedy="pulumi up") from None
+        return read_spec(found.get("spec")), int(found["metadata"]["generation"])
+    except UnreadableError as error:
+        raise LocalError(f"the CanaryRelease can't be read: {error}", remedy="pulumi up") from None
 
 
 def annotations(ingress: dict[str, Any]) -> dict[str, str]:

@@ -14,6 +14,7 @@ from aiohttp import web
 from serinus.agent.books import MOST_WAITING, Books
 from serinus.rollout.book import check, key_of, write
 from serinus.rollout.deed import Deed, Kind
+from serinus.rollout.hold import Hold
 from serinus.rollout.ledger import Line
 from serinus.rollout.verdict import Verdict
 from tests.agent.small_api_server import SmallApiServer, said
@@ -35,15 +36,15 @@ def a_server() -> SmallApiServer:
     return server
 
 
-def with_books(server: SmallApiServer, work: Callable[[Books], Awaitable[None]], seconds: float = 20.0) -> None:
+def with_books(server: SmallApiServer, work: Callable[[Books], Awaitable[None]], lost_seconds: float = 60.0) -> None:
     """Work with books that are written in the background, until all is written."""
 
     async def run() -> None:
         async with server.served() as api:
-            books = Books(api, "shop", "chat", wait_seconds=0.01)
+            books = Books(api, "shop", "chat", wait_seconds=0.01, lost_seconds=lost_seconds)
             writing = asyncio.create_task(books.run())
             await work(books)
-            await asyncio.wait_for(books.written(), seconds)
+            await asyncio.wait_for(books.written(), 20)
             writing.cancel()
 
     asyncio.run(run())
@@ -163,6 +164,62 @@ def test_evidence_that_is_no_json_loses_only_itself() -> None:
     loop["self"] = loop
     with_books(server, noting(replace(CUT, evidence=loop), replace(CUT, kind=Kind.HELD, evidence={"at": NOW})))
     assert [entry.deed.evidence is None for entry in check(data(server), None).entries] == [True, False]
+
+
+def held(server: SmallApiServer, **status: object) -> Hold:
+    hold = Hold(reason="errors", by="serinus-agent", since=NOW)
+    spec = {"canary": "v2-0f3a9c21", "weight": 20}
+    server.put(RELEASE, {"metadata": {"name": "chat"}, "spec": spec, "status": {"hold": hold.document(), **status}})
+    return hold
+
+
+async def until_asked_for(server: SmallApiServer, path: str) -> None:
+    async with asyncio.timeout(20):
+        while ("GET", path) not in server.asked:
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize(("weight", "kind", "old", "new"), [(0, Kind.CUT, 20, 0), (20, Kind.HELD, 20, 20)])
+def test_a_hold_that_an_agent_died_over_is_entered_by_the_next_one(weight: int, kind: Kind, old: int, new: int) -> None:
+    server = a_server()
+    hold = held(server, weight=weight)
+
+    async def work(_: Books) -> None:
+        async with asyncio.timeout(20):
+            while not data(server):
+                await asyncio.sleep(0.01)
+
+    with_books(server, work, lost_seconds=0.0)
+    (entry,) = check(data(server), None).entries
+    assert (entry.deed.what, entry.deed.who, entry.deed.at) == (kind, hold.by, hold.since)
+    assert (entry.deed.reason, entry.deed.old, entry.deed.new) == ("errors", old, new)
+
+
+@pytest.mark.parametrize("status", [None, {}, {"hold": {"by": 7}}, {"hold": None}])
+def test_where_there_is_no_hold_nothing_is_entered(status: object) -> None:
+    server = a_server()
+    server.put(RELEASE, {"metadata": {"name": "chat"}, "status": status})
+
+    async def work(_: Books) -> None:
+        await until_asked_for(server, RELEASE)
+
+    with_books(server, work, lost_seconds=0.0)
+    assert data(server) == {}
+
+
+def test_a_hold_that_stands_in_the_ledger_is_not_entered_again() -> None:
+    server = a_server()
+    held(server, weight=0)
+    later = replace(CUT, at=NOW + timedelta(seconds=1))
+    with_books(server, noting(later))
+
+    async def work(_: Books) -> None:
+        await until_asked_for(server, RELEASE)
+        await until_asked_for(server, f"{MAPS}/chat-ledger")
+
+    server.asked.clear()
+    with_books(server, work, lost_seconds=0.0)
+    assert list(data(server)) == [key_of(1)]
 
 
 def test_noting_never_waits_and_never_fails(caplog: pytest.LogCaptureFixture) -> None:
