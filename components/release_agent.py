@@ -14,7 +14,6 @@ from serinus.rollout.book import book_name, evidence_name, old_book_name
 from serinus.rollout.canary_release import GROUP, PLURAL
 
 TOKEN_KEY = "token"  # noqa: S105 (the name of a key in a Secret)
-NOTICES_KEY = "urls"
 PORT = 8080
 _USER = 65532
 _TOKEN_DIR = "/etc/serinus-agent"  # noqa: S105 (a directory)
@@ -146,7 +145,7 @@ class ReleaseAgent(pulumi.ComponentResource):
             "SERINUS_AGENT_PROMETHEUS": args.prometheus,
             "SERINUS_AGENT_PORT": str(PORT),
             "SERINUS_AGENT_TOKEN_FILE": f"{_TOKEN_DIR}/{TOKEN_KEY}",
-            "SERINUS_AGENT_NOTICES_FILE": f"{_NOTICES_DIR}/{NOTICES_KEY}" if args.notices_secret else "",
+            "SERINUS_AGENT_NOTICES": _NOTICES_DIR if args.notices_secret else "",
             "SERINUS_AGENT_BLIND_HOLD_SECONDS": str(args.blind_hold_seconds),
         }
 

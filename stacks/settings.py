@@ -149,7 +149,9 @@ class Agent(BaseModel):
         default=120, ge=0, le=86400, description="seconds without telemetry until a live canary is held, 0 for never"
     )
     noticesSecret: str = Field(
-        default="", pattern=_NAME_OR_NOTHING, description="the name of a Secret with the key urls, or nothing"
+        default="",
+        pattern=_NAME_OR_NOTHING,
+        description="the name of a Secret that says who is told (docs/agent.md), or nothing",
     )
 
 

@@ -36,7 +36,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         leases = f"/apis/coordination.k8s.io/v1/namespaces/{settings.namespace}/leases"
         leader = Leader(api, f"{leases}/{settings.lease}", settings.identity, changed=telemetry.leads)
         books = Books(api, settings.namespace, settings.service)
-        notices = Notices(settings.notices_file.parent if settings.notices_file else None)
+        notices = Notices(settings.notices)
 
         def note(deed: Deed) -> None:
             books.note(deed)
@@ -48,20 +48,25 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         await runner.setup()
         await web.TCPSite(runner, port=settings.port).start()
         watch.start()
-        parts = [leader.run(), rollout.run(), books.run(), notices.run()]
-        parts.append(_listen(gateway, rollout, settings.look_seconds))
+        parts = [
+            leader.run(),
+            rollout.run(),
+            books.run(),
+            notices.run(),
+            _listen(gateway, rollout, settings.look_seconds),
+        ]
         if settings.prometheus:
             parts.append(Witness(settings.prometheus, settings.service, telemetry, rollout.take).run())
         tasks = [asyncio.create_task(part) for part in parts]
         _log.info("the agent runs", extra={"service": settings.service, "namespace": settings.namespace})
         waiting = asyncio.create_task(stop.wait())
         ended, _ = await asyncio.wait([*tasks, waiting], return_when=asyncio.FIRST_COMPLETED)
-        watch.stop()
         await leader.resign()
         for task in (*tasks, waiting):
             task.cancel()
         await asyncio.gather(*tasks, waiting, return_exceptions=True)
         await runner.cleanup()
+        await watch.stop()
         for task in ended & set(tasks):
             # A part that ends by itself is broken; the next process starts whole.
             task.result()

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 import requests
 from prometheus_api_client import PrometheusConnect
 from prometheus_api_client.exceptions import PrometheusApiClientException
+from urllib3.util.retry import Retry
 
 from serinus.agent.telemetry import Telemetry
 from serinus.rollout.demand import Action, Demand
@@ -50,7 +51,8 @@ class Witness:
     """Hands each alert on once, when it begins to fire."""
 
     def __init__(self, url: str, service: str, telemetry: Telemetry, take: Callable[[Demand], bool]) -> None:
-        self._client = PrometheusConnect(url=url, timeout=_TIMEOUT_SECONDS)
+        # Its own retries would take longer than until the next question.
+        self._client = PrometheusConnect(url=url, timeout=_TIMEOUT_SECONDS, retry=Retry(0))
         self._service = service
         self._telemetry = telemetry
         self._take = take

@@ -129,7 +129,7 @@ class Rollout:
         try:
             known = self._world.route if self._world else None
             if known is not None and memory.cause and memory.cause.cuts and share(known.annotations) > 0:
-                await self._cut(known)
+                await self._cut_unread(known)
             await self._settle()
             self._say("")
         except ApiError as error:
@@ -138,6 +138,15 @@ class Rollout:
         except UnreadableError as error:
             self._say(f"the CanaryRelease can't be read: {error}")
         self.turned_at = time.monotonic()
+
+    async def _cut_unread(self, known: Route) -> None:
+        """Cut by what was known a moment ago. If it is refused, what is read now says what to do instead."""
+        try:
+            await self._cut(known)
+        except ApiError as error:
+            if not error.code:
+                raise
+            _log.error("the cut was refused", extra={"why": str(error)})
 
     async def _settle(self) -> None:
         for _ in range(_ATTEMPTS):

@@ -23,6 +23,7 @@ class Settings:
     prometheus: the URL of a Prometheus, empty without one.
     look_seconds: how often the gateway is read.
     identity: the name of this replica.
+    notices: a folder that says who is told, None to tell nobody.
     kubeconfig: for an agent outside of the cluster.
     """
 
@@ -33,7 +34,7 @@ class Settings:
     prometheus: str = ""
     port: int = 8080
     token_file: Path = Path("/etc/serinus-agent/token")
-    notices_file: Path | None = None
+    notices: Path | None = None
     look_seconds: float = 1.0
     blind_after: timedelta = timedelta(seconds=30)
     rules: Rules = field(default_factory=Rules)
@@ -91,7 +92,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         prometheus=text("PROMETHEUS", ""),
         port=int(seconds("PORT", 8080, 0)),
         token_file=Path(text("TOKEN_FILE", "/etc/serinus-agent/token")),
-        notices_file=Path(found["NOTICES_FILE"]) if found.get("NOTICES_FILE") else None,
+        notices=Path(found["NOTICES"]) if found.get("NOTICES") else None,
         look_seconds=seconds("LOOK_SECONDS", 1.0, 0.1),
         blind_after=timedelta(seconds=seconds("BLIND_AFTER_SECONDS", 30.0, 2.0)),
         rules=Rules(blind_hold=timedelta(seconds=blind_hold) if blind_hold else None),

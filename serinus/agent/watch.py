@@ -19,6 +19,7 @@ from serinus.agent.api import Access
 from serinus.rollout.canary_release import GROUP, PLURAL, VERSION
 
 _AGAIN_SECONDS = 5.0
+_END_SECONDS = 3.0
 
 _log = logging.getLogger(__name__)
 
@@ -40,9 +41,11 @@ class Watch:
         self._thread = threading.Thread(target=self._run, args=(loop,), name="watch", daemon=True)
         self._thread.start()
 
-    def stop(self) -> None:
-        """End it; the thread goes on its own."""
+    async def stop(self) -> None:
+        """End it, and wait a little for the thread; it keeps no process alive."""
         self._stop.set()
+        if self._thread is not None:
+            await asyncio.to_thread(self._thread.join, _END_SECONDS)
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
         while not self._stop.is_set():

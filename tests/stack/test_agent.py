@@ -69,7 +69,7 @@ def test_its_pods_can_change_nothing_on_their_node(run: Run) -> None:
     }
     environment = {one["name"]: one.get("value") for one in container["env"]}
     assert environment["SERINUS_AGENT_GATEWAY"] == "http://gateway:9100/metrics"
-    assert environment["SERINUS_AGENT_NOTICES_FILE"] == "/etc/serinus-notices/urls"
+    assert environment["SERINUS_AGENT_NOTICES"] == "/etc/serinus-notices"
     assert PROOF not in str(pod)
 
 
