@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 
 from local.errors import LocalError
-from serinus.cli import approve, cluster, demo, install_crd, ledger, plan, resume, rollback, status
+from serinus.cli import approve, cluster, demo, install_crd, ledger, plan, report, resume, rollback, status
 
 app = typer.Typer(
     help="Canary releases of LLM services by `pulumi up`.",
@@ -23,6 +23,7 @@ app.command(name="resume")(resume.command)
 app.command(name="approve")(approve.command)
 app.command(name="demo")(demo.command)
 app.command(name="plan")(plan.command)
+app.command(name="report")(report.command)
 app.command(name="install-crd")(install_crd.command)
 
 
