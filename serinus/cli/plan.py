@@ -12,13 +12,12 @@ from typing import Annotated
 import typer
 import yaml
 
-from local import engine, places
 from local.errors import LocalError
 from local.progress import console, step
 from serinus.cli.engine_events import read_preview
 from serinus.cli.live import read_live
 from serinus.cli.plan_report import markdown, show
-from serinus.cli.stack import Stack
+from serinus.cli.stack import Stack, environment, project_folder
 from serinus.rollout.assess import assess
 from serinus.rollout.outlook import Expected
 from serinus.rollout.plan import Decision, Plan
@@ -88,9 +87,8 @@ def command(
 
 
 def _plan(name: str, policies: str, save_plan: Path | None, live: bool, expected: Expected) -> Plan:
-    here = Path.cwd()
-    folder = here if (here / "Pulumi.yaml").exists() else places.ROOT
-    environ = _environment(folder / f"Pulumi.{name}.yaml") | _EVENTS
+    folder = project_folder()
+    environ = environment(folder / f"Pulumi.{name}.yaml") | _EVENTS
     stack = Stack(folder, name, environ, policies, folder / "build" / "logs" / "plan-pulumi.log")
     flags = ["--save-plan", str(save_plan)] if save_plan else []
     with tempfile.TemporaryDirectory() as scratch, step(f"previewing {name}"):
@@ -107,11 +105,3 @@ def _plan(name: str, policies: str, save_plan: Path | None, live: bool, expected
     if save_plan and plan.decision is Decision.REFUSED:
         save_plan.unlink(missing_ok=True)
     return plan
-
-
-def _environment(settings: Path) -> dict[str, str]:
-    """What reaches the local cluster, for a stack that names it; nothing for any other."""
-    if not settings.exists():
-        return {}
-    config = (yaml.safe_load(settings.read_text(encoding="utf-8")) or {}).get("config") or {}
-    return engine.environment() if config.get("serinus:context") == places.CONTEXT else {}

@@ -12,6 +12,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
+from local import engine, places
+
+
+def project_folder() -> Path:
+    """The project that a command is about: the one of the current directory, else this checkout."""
+    here = Path.cwd()
+    return here if (here / "Pulumi.yaml").exists() else places.ROOT
+
+
+def environment(settings: Path) -> dict[str, str]:
+    """What reaches the local cluster, for a stack whose settings file names it; nothing for any other."""
+    if not settings.exists():
+        return {}
+    config = (yaml.safe_load(settings.read_text(encoding="utf-8")) or {}).get("config") or {}
+    return engine.environment() if config.get("serinus:context") == places.CONTEXT else {}
+
 
 @dataclass(frozen=True)
 class Result:
