@@ -7,6 +7,7 @@ from rich.console import Console
 
 from local.errors import LocalError
 from serinus.cli import approve, cluster, demo, install_crd, ledger, plan, report, resume, rollback, status
+from serinus.cli.promote import command as promote
 
 app = typer.Typer(
     help="Canary releases of LLM services by `pulumi up`.",
@@ -24,6 +25,7 @@ app.command(name="approve")(approve.command)
 app.command(name="demo")(demo.command)
 app.command(name="plan")(plan.command)
 app.command(name="report")(report.command)
+from serinus.cli.promote import command as promote
 app.command(name="install-crd")(install_crd.command)
 
 

@@ -16,7 +16,7 @@ from serinus.rollout.violation import Violation
 
 # No time heals these: a person must do something first.
 _HELD = {"held", "verdict-failed"}
-_NEVER_ALLOWED = {"skipped-rung", "not-a-rung"}
+_NEVER_ALLOWED = {"skipped-rung", "not-a-rung", "untested-stable"}
 # Beside what an override would have put aside it says that the override is over, and stands for nothing itself.
 _REMARKS = {"override-ended"}
 _AT_ONCE = Violation(
@@ -79,9 +79,14 @@ def next_act(situation: Situation, goal: int, now: datetime) -> Act:
     if committed < served or situation.changed or committed != situation.applied:
         return Act(Kind.APPLY, committed)
     upper = situation.declared.ladder.next_rung(served)
-    if served >= goal or upper is None or not situation.declared.canary:
+    if upper is None or upper.weight > goal or not situation.declared.canary:
         return Act(Kind.DONE, served)
     return _rise(Kind.RAISE, situation, upper.weight, now)
+
+
+def swap_act(situation: Situation, against: Sequence[Violation]) -> Act:
+    """Decide about the swap of a canary at the top; `against` is what the rules of a swap say."""
+    return Act(_kind(against) if against else Kind.APPLY, situation.served, tuple(against), bake_left(situation))
 
 
 def bake_left(situation: Situation) -> float:

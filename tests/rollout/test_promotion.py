@@ -97,7 +97,9 @@ def test_the_next_act(situation: Situation, kind: Kind, weight: int, codes: list
     assert (act.kind, act.weight, [one.code for one in act.because]) == (kind, weight, codes)
 
 
-@pytest.mark.parametrize(("goal", "kind"), [(5, Kind.DONE), (20, Kind.RAISE), (3, Kind.DONE)])
+@pytest.mark.parametrize(
+    ("goal", "kind"), [(5, Kind.DONE), (20, Kind.RAISE), (3, Kind.DONE), (19, Kind.DONE), (21, Kind.RAISE)]
+)
 def test_it_ends_at_its_goal(goal: int, kind: Kind) -> None:
     assert next_act(at(5), goal, now).kind is kind
 

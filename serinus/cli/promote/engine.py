@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
 from pulumi import automation
@@ -46,12 +47,20 @@ class Update:
     seconds: float
 
 
-class LockedError(Exception):
-    """The stack is locked by an update that runs, or that this machine can't judge. The message says which."""
+class LockHolder(Enum):
+    """Who holds a stack's lock, as far as this machine can tell."""
 
-    def __init__(self, message: str, *, running_here: bool) -> None:
+    DEAD = "dead"  # a process of this machine that is gone
+    HERE = "here"  # an engine on this machine
+    ELSEWHERE = "elsewhere"  # on another machine, or unknown
+
+
+class LockedError(Exception):
+    """Somebody holds the stack's lock. The message says who."""
+
+    def __init__(self, message: str, holder: LockHolder) -> None:
         super().__init__(message)
-        self.running_here = running_here
+        self.holder = holder
 
 
 class Command(automation.PulumiCommand):
@@ -188,7 +197,7 @@ class Engine:
                     policy_pack_configs=self._policies.get("policy_pack_configs"),
                 )
             except ConcurrentUpdateError as error:
-                raise locked(str(error)) from None
+                raise locked(str(error), os.uname().nodename) from None
             except CommandError as error:
                 self._note(str(error))
                 self._interrupts.check()
@@ -210,7 +219,7 @@ class Engine:
         try:
             self._stack.refresh(clear_pending_creates=True, color="never", suppress_outputs=True)
         except ConcurrentUpdateError as error:
-            raise locked(str(error)) from None
+            raise locked(str(error), os.uname().nodename) from None
         except CommandError as error:
             self._interrupts.check()
             raise LocalError(f"refreshing the stack failed: {_words(error)}", log=self._log) from None
@@ -242,17 +251,15 @@ class Engine:
             log.write(f"{text}\n\n")
 
 
-def locked(said: str) -> LockedError:
-    """Tell from the engine's words who holds the stack, and whether that process runs on this machine."""
+def locked(said: str, host: str) -> LockedError:
+    """Tell from the engine's words who holds the stack; `host` is this machine's name."""
     holders = list(_LOCK_HOLDER.finditer(said))
     told = ", ".join(f"{one['user']}@{one['host']} (pid {one['pid']})" for one in holders) or "somebody"
-    here = [_is_engine(int(one["pid"])) for one in holders if one["host"] == os.uname().nodename]
-    if not holders or len(here) < len(holders):
-        return LockedError(
-            f"the stack is locked by {told}. Wait until that update ends. If it is dead: pulumi cancel",
-            running_here=True,
-        )
-    return LockedError(f"the stack is locked by {told}", running_here=any(here))
+    sentence = f"the stack is locked by {told}"
+    if not holders or any(one["host"] != host for one in holders):
+        return LockedError(sentence, LockHolder.ELSEWHERE)
+    alive = any(_is_engine(int(one["pid"])) for one in holders)
+    return LockedError(sentence, LockHolder.HERE if alive else LockHolder.DEAD)
 
 
 def _is_engine(pid: int) -> bool:

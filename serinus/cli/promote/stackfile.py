@@ -87,8 +87,8 @@ def _with(text: str, key: str, value: Value) -> str:
     if old is not None:
         if isinstance(value, list) and isinstance(old, yaml.SequenceNode) and not old.flow_style and old.value:
             return _with_block_list(text, old, value)
-        styles = [one.style for one in old.value] if isinstance(old, yaml.SequenceNode) else [old.style]
-        style = styles[0] if styles else None
+        scalars = old.value if isinstance(old, yaml.SequenceNode) else [old]
+        style = next((one.style for one in scalars if isinstance(one, yaml.ScalarNode)), None)
         return text[: old.start_mark.index] + _flow(value, style) + text[old.end_mark.index :]
     on_one_line = [(name, node) for name, node in pairs.items() if name.start_mark.line == node.end_mark.line]
     if not on_one_line:

@@ -1,0 +1,139 @@
+"""The cluster as a promoter needs it: where the rollout stands. By the user's own kubectl, with the user's rights."""
+
+import json
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from local.errors import LocalError
+from serinus.cli.engine_events import route
+from serinus.rollout import share
+from serinus.rollout.canary_release import CRD_NAME, Rungs, Spec
+from serinus.rollout.complaints import complaints
+from serinus.rollout.manifest import ManifestError, load_release
+from serinus.rollout.plan import Route
+from serinus.rollout.profile import named
+from serinus.rollout.promotion import Situation
+from serinus.rollout.status import read_status
+
+_SECONDS = 20.0
+_RUNGS: TypeAdapter[Rungs] = TypeAdapter(Rungs)
+_NOTHING = Route(annotations={}, backends=())
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One look: where the rollout stands, the live spec, and the stable Ingress with the moment of its last swap."""
+
+    situation: Situation
+    spec: Spec
+    stable: Route
+    swapped_at: datetime | None
+
+
+class Cluster:
+    """One service's namespace."""
+
+    def __init__(self, settings: Mapping[str, Any], folder: Path, environ: Mapping[str, str]) -> None:
+        """`settings` are the stack's, `environ` is the environment of kubectl. Raises LocalError without a service."""
+        self.service, self.namespace = str(settings.get("service", "")), str(settings.get("namespace", ""))
+        if not self.service or not self.namespace:
+            raise LocalError("the settings name no service and namespace", remedy="pulumi config set serinus:service …")
+        self._folder = folder
+        self._environ = dict(environ)
+        self._kubectl = ["kubectl", "--namespace", self.namespace, "--request-timeout=10s"]
+        if settings.get("kubeconfig"):
+            self._kubectl += ["--kubeconfig", str(Path(str(settings["kubeconfig"])).expanduser())]
+        if settings.get("context"):
+            self._kubectl += ["--context", str(settings["context"])]
+
+    def look(self, settings: Mapping[str, Any]) -> Seen:
+        """Read where the rollout stands. Raises LocalError where it can't be read, or where there is none."""
+        canary, stable = f"{self.service}-canary", f"{self.service}-stable"
+        wanted = (f"{CRD_NAME}/{self.service}", f"ingresses/{canary}", f"ingresses/{stable}")
+        told = self.kubectl("get", *wanted, "--ignore-not-found", "--show-managed-fields", "--output=json")
+        found = json.loads(told or '{"items": []}')
+        objects = {(one["kind"], one["metadata"]["name"]): one for one in found.get("items", [found])}
+        release = objects.get(("CanaryRelease", self.service))
+        if release is None:
+            raise LocalError(
+                f"there is no CanaryRelease {self.service} in the namespace {self.namespace}; nobody judges the canary",
+                remedy="Set serinus:guard to true and serinus:weight to 0, then run `pulumi up`.",
+            )
+        try:
+            spec = Spec.model_validate(release.get("spec"))
+        except ValidationError as error:
+            raise LocalError(f"the CanaryRelease can't be read: {'; '.join(complaints(Spec, error))}") from None
+        behind = route(objects.get(("Ingress", canary), {}))
+        swapped = objects.get(("Ingress", stable), {})
+        situation = Situation(
+            committed=_weight(settings),
+            applied=spec.weight,
+            served=share.share(behind.annotations, uncounted=0),
+            changed=self._changed(settings, spec),
+            declared=spec.declared(int(release["metadata"].get("generation", 0))),
+            status=read_status(release.get("status")),
+            override=spec.override,
+        )
+        return Seen(situation, spec, route(swapped), _last_applied(swapped))
+
+    def kubectl(self, *words: str, document: Mapping[str, Any] | None = None) -> str:
+        """Run one command and return what it prints. Raises LocalError with kubectl's own words."""
+        try:
+            done = subprocess.run(
+                [*self._kubectl, *words],
+                cwd=self._folder,
+                env=self._environ,
+                input=None if document is None else json.dumps(document),
+                stdin=subprocess.DEVNULL if document is None else None,
+                capture_output=True,
+                text=True,
+                timeout=_SECONDS,
+                check=True,
+                # A Ctrl-C of the terminal is for the promoter, which still has to give its seat back.
+                start_new_session=True,
+            )
+        except FileNotFoundError:
+            raise LocalError("kubectl is not on the PATH", remedy="Install it, or run `make up`.") from None
+        except subprocess.TimeoutExpired:
+            raise LocalError(f"kubectl took more than {_SECONDS:.0f} s") from None
+        except subprocess.CalledProcessError as error:
+            said = (error.stderr.strip().splitlines() or [f"exit {error.returncode}"])[-1]
+            raise LocalError(f"the cluster refuses `kubectl {words[0]}`: {said}") from None
+        return done.stdout
+
+    def _changed(self, settings: Mapping[str, Any], spec: Spec) -> bool:
+        stable, canary = (self._release(str(settings.get(role) or "")) for role in ("stable", "canary"))
+        try:
+            ladder = _RUNGS.validate_python(named(settings.get("ladder")))
+        except ValidationError as error:
+            raise LocalError(f"the setting ladder can't be read: {error.errors()[0]['msg']}") from None
+        return (stable, canary, ladder) != (spec.stable, spec.canary, spec.ladder)
+
+    def _release(self, name: str) -> str:
+        try:
+            return load_release(self._folder / "releases" / f"{name}.yaml").id if name else ""
+        except ManifestError as error:
+            raise LocalError(str(error)) from None
+
+
+def _weight(settings: Mapping[str, Any]) -> int:
+    text = str(settings.get("weight", 0))
+    if not text.isascii() or not text.isdigit() or int(text) > share.EVERYTHING:
+        raise LocalError(f"serinus:weight is {text}, not an integer from 0 to 100", remedy="Set it to what is served.")
+    return int(text)
+
+
+def _last_applied(ingress: Mapping[str, Any]) -> datetime | None:
+    """When the stack last changed what is behind an Ingress, as the API server has noted it."""
+    times = [
+        datetime.fromisoformat(str(entry["time"]))
+        for entry in ingress.get("metadata", {}).get("managedFields") or []
+        if "f:spec" in (entry.get("fieldsV1") or {}) and "time" in entry
+    ]
+    return max(times, default=None)
