@@ -35,6 +35,7 @@ from serinus.rollout.hold import Override
 from serinus.rollout.manifest import ManifestError, Release, load_release
 from serinus.rollout.objectives import Objectives
 from serinus.rollout.patterns import PatternError
+from serinus.rollout.profile import PROFILES, named
 from serinus.rollout.routing import Split, match
 from stacks.kubeconfig import KubeconfigError, context_names, default_files
 
@@ -96,6 +97,10 @@ def _mapping(value: object) -> dict[str, object]:
 
 def _mapping_or_none(value: object) -> dict[str, object] | None:
     return _mapping(value) or None
+
+
+def _ladder(value: object) -> object:
+    return named(value) if value in PROFILES else _list(value)
 
 
 def _release(value: object, info: ValidationInfo) -> Release:
@@ -177,9 +182,9 @@ class Settings(BaseModel):
         description="the name of another release than stable's, or nothing"
     )
     weight: Count = Field(ge=0, le=100, description="an integer from 0 to 100, and only 0 where there is no canary")
-    ladder: Annotated[Rungs, BeforeValidator(_list)] = Field(
+    ladder: Annotated[Rungs, BeforeValidator(_ladder)] = Field(
         description='a list of rungs that rise strictly to 100, such as [{"weight": 5, "bakeSeconds": 600}, '
-        '{"weight": 100, "approval": true}]'
+        f'{{"weight": 100, "approval": true}}], or one of {", ".join(PROFILES)}'
     )
     split: Annotated[Split, BeforeValidator(_mapping)] = Field(
         description='a mapping such as {"by": "weight"} or {"by": "tail", "header": "X-User-Id", "digits": 2}'
@@ -198,6 +203,7 @@ class Settings(BaseModel):
     agentToken: Secret = Field(
         description="a secret of at least 16 characters (`pulumi config set --secret`), or nothing without an agent"
     )
+    warmSeconds: Count = Field(ge=0, description="seconds, 0 or more")
     guard: Annotated[bool, BeforeValidator(_flag)] = Field(description="true or false")
     breakGlass: str = Field(description="the name of a group of your own, or nothing")
     retain: Annotated[tuple[ReleaseByName, ...], BeforeValidator(_list)] = Field(

@@ -1,12 +1,11 @@
 """From what the engine and the cluster say to a plan: the step, what the rules say to it, the drift, the decision."""
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from serinus.rollout import share
 from serinus.rollout.canary_release import Spec, StoredRung, ladder_of
@@ -15,11 +14,13 @@ from serinus.rollout.hold import waive
 from serinus.rollout.ladder import Ladder, check_jump
 from serinus.rollout.outlook import Expected, outlook
 from serinus.rollout.plan import Decision, Drift, Evidence, Live, Plan, Preview, Refusal, Route, Step
+from serinus.rollout.profile import named
 from serinus.rollout.status import Status, read_status
 from serinus.rollout.step import check_step
 from serinus.rollout.violation import Violation
 
 AGENT = "serinus-agent"
+_RUNGS: TypeAdapter[tuple[StoredRung, ...]] = TypeAdapter(tuple[StoredRung, ...])
 _NOTHING = Route(annotations={}, backends=())
 
 
@@ -143,8 +144,7 @@ def _ladder(preview: Preview) -> Ladder | str:
     if "ladder" not in preview.config:
         return "the settings have no ladder"
     try:
-        rungs = json.loads(preview.config["ladder"])
-        return ladder_of(StoredRung.model_validate(rung) for rung in rungs)
+        return ladder_of(_RUNGS.validate_python(named(preview.config["ladder"])))
     except (ValueError, TypeError) as error:
         return f"the setting ladder can't be read: {error}"
 

@@ -1,5 +1,6 @@
 """Ladders with names, for those who don't want to think about rungs. `serinus:ladder` takes a name or a list."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,7 +30,15 @@ PROFILES: Mapping[str, tuple[Mapping[str, Any], ...]] = {
 
 
 def named(ladder: object) -> object:
-    """Return the rungs of a profile's name; anything else comes back as it is, to be checked as a ladder."""
-    if isinstance(ladder, str) and ladder in PROFILES:
+    """Return the rungs of a profile's name, or of a list that is written as JSON.
+
+    Anything else comes back as it is, to be checked as a ladder.
+    """
+    if not isinstance(ladder, str):
+        return ladder
+    if ladder in PROFILES:
         return [dict(rung) for rung in PROFILES[ladder]]
-    return ladder
+    try:
+        return json.loads(ladder)
+    except json.JSONDecodeError:
+        return ladder

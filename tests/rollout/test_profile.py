@@ -22,6 +22,10 @@ def test_the_default_is_what_the_project_declares() -> None:
     assert RUNGS.validate_python(declared) == RUNGS.validate_python(named("default"))
 
 
+def test_a_list_may_be_written_as_json() -> None:
+    assert named('[{"weight": 100}]') == [{"weight": 100}]
+
+
 @pytest.mark.parametrize("written", ["slow", [{"weight": 100}], None, 5])
 def test_what_is_no_profile_is_left_to_the_check_of_a_ladder(written: object) -> None:
     assert named(written) == written

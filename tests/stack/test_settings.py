@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from serinus.rollout.profile import PROFILES, named
 from stacks.settings import Settings, SettingsError, read_settings
 from tests.stack.mocked_engine import PROJECT, ROOT, engine_config
 
@@ -62,6 +63,11 @@ def test_the_default_ladder_has_bakes_and_asks_for_an_approval_before_the_top(re
         (50, 3600, False),
         (100, 0, True),
     ]
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_ladder_may_be_named(read: Read, profile: str) -> None:
+    assert [rung.model_dump(by_alias=True) for rung in read(ladder=profile).ladder] == named(profile)
 
 
 def test_a_guard_is_asked_for_and_may_have_a_way_past_it(read: Read) -> None:
@@ -151,6 +157,8 @@ TABLE: list[tuple[dict[str, object], str, str]] = [
     ({"expected": {"requestsPerSecond": 0}}, "serinus:expected.requestsPerSecond: 0", "a number from 0.001"),
     ({"expected": {"requestsPerSecond": "20"}}, "serinus:expected.requestsPerSecond: '20'", "a number from 0.001"),
     ({"expected": {"requestsPerSecond": 2, "usual": 1.5}}, "serinus:expected.usual: 1.5", "a number from 0 to 1"),
+    ({"ladder": "slow"}, "serinus:ladder: 'slow'", "one of default, cautious, tens, fast"),
+    ({"warmSeconds": -1}, "serinus:warmSeconds: -1", "seconds, 0 or more"),
     ({"gpu": "one"}, "serinus:gpu: 'one'", "an integer from 0 to 64"),
     ({"service": "Chat"}, "serinus:service: 'Chat'", "a DNS label of at most 22 characters"),
     ({"service": "c" * 23}, f"serinus:service: '{'c' * 23}'", "a DNS label of at most 22 characters"),
