@@ -18,7 +18,7 @@ _TRIES = 3
 def climb(hands: Hands, until: int, *, once: bool = False) -> Outcome:
     """Raise the weight rung by rung to `until` percent; with `once` by one rung."""
     hands.tidy()
-    refused = 0
+    refused, applied = 0, None
     while True:
         seen = hands.look()
         if hands.disturbed():
@@ -30,11 +30,18 @@ def climb(hands: Hands, until: int, *, once: bool = False) -> Outcome:
         act = next_act(seen.situation, until, datetime.now(UTC))
         hands.show.state(seen, act)
         if act.kind in (Kind.RAISE, Kind.APPLY):
+            if act.kind is Kind.APPLY and applied == act.weight:
+                # Else it would run updates for ever, each of them with success.
+                return Outcome(
+                    Exit.ERROR,
+                    f"{act.weight} % was applied, but the cluster serves {seen.situation.served} %",
+                    "Look at `serinus plan`: somebody else writes the Ingress or the CanaryRelease.",
+                )
             rises = act.weight > seen.situation.served
             update = hands.change({"weight": act.weight}, f"weight {act.weight} %", keep=not rises)
             if update.ok and once and rises:
                 return Outcome(Exit.DONE, f"the weight is {act.weight} %; one step was asked for")
-            refused = 0 if update.ok else refused + 1
+            refused, applied = (0, act.weight) if update.ok else (refused + 1, applied)
             if refused and (refused >= _TRIES or not rises):
                 return Outcome(Exit.REFUSED, f"the update to {act.weight} % was refused: {'; '.join(update.said)}")
         elif act.kind is not Kind.WAIT:
