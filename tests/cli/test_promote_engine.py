@@ -157,6 +157,11 @@ def test_the_lock_of_an_engine_that_runs_here_is_left_alone(tmp_path: Path) -> N
     program.symlink_to("/bin/sleep")
     with subprocess.Popen([program, "60"]) as engine:
         try:
+            # The kernel names a process a moment after its parent goes on.
+            deadline = time.monotonic() + PATIENCE
+            while Path(f"/proc/{engine.pid}/comm").read_text() != "pulumi\n":
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
             found = locked(LOCK.format(host=HERE, pid=engine.pid), HERE)
         finally:
             engine.kill()
