@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from serinus.rollout.hold import Hold, Override
 from serinus.rollout.ladder import Ladder
-from serinus.rollout.promotion import Kind, Situation, bake_left, next_act
+from serinus.rollout.promotion import Kind, Situation, bake_left, next_act, swap_act
 from serinus.rollout.status import Status, read_status
 from serinus.rollout.step import Declared, allowed_weight, conclude
 from serinus.rollout.verdict import Verdict
@@ -118,6 +118,24 @@ def test_the_bake_that_is_left() -> None:
     assert bake_left(at(5, {"bakedSeconds": 4000})) == 0
     assert bake_left(at(0)) == 0
     assert bake_left(replace(at(5), status=MISSING)) == 0
+
+
+@pytest.mark.parametrize(
+    ("situation", "kind", "codes"),
+    [
+        (at(100), Kind.APPLY, []),
+        (at(100, {"verdict": "insufficient"}), Kind.APPLY, []),
+        (at(100, {"hold": HOLD}), Kind.HELD, ["held"]),
+        (at(100, {"verdict": "fail"}), Kind.HELD, ["verdict-failed"]),
+        (at(100, {"weight": 50}), Kind.WAIT, ["weight-not-seen"]),
+        (at(100, {"observedAt": "2026-11-21T11:00:00Z"}), Kind.WAIT, ["status-stale"]),
+        (replace(at(100), status=MISSING), Kind.WAIT, ["status-missing"]),
+        (at(50), Kind.REFUSED, ["swap-too-early"]),
+    ],
+)
+def test_a_swap_asks_what_a_rise_asks_but_for_a_comparison(situation: Situation, kind: Kind, codes: list[str]) -> None:
+    act = swap_act(situation, now)
+    assert (act.kind, [one.code for one in act.because]) == (kind, codes)
 
 
 @dataclass
