@@ -25,7 +25,7 @@ app.command(name="approve")(approve.command)
 app.command(name="demo")(demo.command)
 app.command(name="plan")(plan.command)
 app.command(name="report")(report.command)
-from serinus.cli.promote import command as promote
+app.command(name="promote", help=promote.HELP)(promote.command)
 app.command(name="install-crd")(install_crd.command)
 
 
