@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 
 from local.errors import LocalError
-from serinus.cli import approve, cluster, demo, install_crd, ledger, plan, report, resume, rollback, status
+from serinus.cli import approve, cluster, demo, drill, install_crd, ledger, plan, report, resume, rollback, status
 from serinus.cli.promote import command as promote
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app.add_typer(ledger.app, name="ledger")
 app.command(name="rollback")(rollback.command)
 app.command(name="resume")(resume.command)
 app.command(name="approve")(approve.command)
+app.command(name="drill")(drill.command)
 app.command(name="demo")(demo.command)
 app.command(name="plan")(plan.command)
 app.command(name="report")(report.command)

@@ -137,6 +137,16 @@ class Service:
         """Read a ConfigMap; None where there is none."""
         return self._get("configmap", name)
 
+    def pods(self, release: str) -> list[str]:
+        """Return the names of a release's running pods."""
+        labels = f"serinus.dev/service={self.name},serinus.dev/release={release}"
+        flags = ("-l", labels, "--field-selector=status.phase=Running", "-o", "name")
+        return self._run("get", "pods", *flags, what=f"listing the pods of {release}").split()
+
+    def execute(self, pod: str, *words: str) -> None:
+        """Run a program in a pod."""
+        self._run("exec", pod, "--", *words, what=f"running {words[0]} in {pod}")
+
     def _note(self, deed: Deed) -> Entry:
         book = self.config_map(book_name(self.name))
         done = write((book or {}).get("data"), Line.of(deed))
