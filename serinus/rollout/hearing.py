@@ -35,13 +35,17 @@ class Hearing:
 
 
 def begin_hearing(canary: str, stable: str, charter: Charter, tick: datetime, before: Hearing | None = None) -> Hearing:
-    """Begin with nothing held against the canary. The counters of the hearing before go on being compared with."""
+    """Begin with nothing held against the canary.
+
+    The counters of the hearing before go on being compared with, and what it learned of the stable's bursts is kept.
+    """
     fresh = Hearing(canary, stable, charter, begin(charter, tick))
     # The gateway's series are named after the stable release and counted by the charter's bounds: with others they are
     # other counters.
     if before is None or (before.stable, before.charter) != (stable, charter):
         return fresh
-    return replace(fresh, feed=before.feed, expected=before.expected, heard=before.heard)
+    trial = begin(charter, tick, before.trial)
+    return replace(fresh, trial=trial, feed=before.feed, expected=before.expected, heard=before.heard)
 
 
 def hear(hearing: Hearing, readings: Mapping[str, Reading], expected: Collection[str], tick: datetime) -> Hearing:

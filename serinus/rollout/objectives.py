@@ -6,7 +6,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from serinus.rollout.gateway_series import ERRORS, SLOW
-from serinus.rollout.judge import Charter, Objective
+from serinus.rollout.judge import STANDARD, Charter, Objective
 from serinus.rollout.record import Record
 
 Share = Annotated[float, Field(ge=0.000001, le=0.5, description="a share of requests above 0, up to 0.5")]
@@ -28,9 +28,9 @@ class Limits(Record):
             raise ValueError(f"the floor {self.floor} is above the limit {self.limit}")
         return self
 
-    def objective(self) -> Objective:
-        """Return what the judge is given."""
-        return Objective(tolerance=self.tolerance, floor=self.floor, limit=self.limit)
+    def objective(self, voice: float) -> Objective:
+        """Return what the judge is given; `voice` is how much its evidence counts beside the others."""
+        return Objective(tolerance=self.tolerance, floor=self.floor, limit=self.limit, voice=voice)
 
 
 class SlowLimits(Limits):
@@ -56,5 +56,8 @@ class Objectives(Record):
 
     def charter(self, blind_after: timedelta) -> Charter:
         """Return the judge's rules; `blind_after` is how long telemetry may stay away."""
-        asked = {ERRORS: self.errors.objective(), **({SLOW: self.slow.objective()} if self.slow else {})}
+        voices = {name: one.voice for name, one in STANDARD.objectives.items()}
+        asked = {ERRORS: self.errors.objective(voices[ERRORS])}
+        if self.slow:
+            asked[SLOW] = self.slow.objective(voices[SLOW])
         return Charter(asked, blind_after=blind_after)
