@@ -16,6 +16,10 @@ from rich.markup import escape
 from local.errors import LocalError
 from local.progress import duration, say
 from serinus.cli.kubectl import Context
+from serinus.cli.promote import ends
+from serinus.cli.promote.command import drive
+from serinus.cli.promote.outcome import Exit
+from serinus.cli.promote.show import Json, Lines
 from serinus.cli.service import AsJson, By, Name, Namespace, Reason, Service, spec_of, weight_of
 from serinus.rollout.alertmanager import LONGEST_REASON, plain
 from serinus.rollout.deed import Deed, Kind
@@ -32,6 +36,11 @@ def command(
     by: By = "",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: AsJson = False,
+    converge: Annotated[
+        bool,
+        typer.Option("--converge", help="Then bring the weight that --stack declares to 0 too, and run `pulumi up`."),
+    ] = False,
+    stack: Annotated[str, typer.Option(help="For --converge: the stack, with its Pulumi.<stack>.yaml.")] = "dev",
 ) -> None:
     """Take all traffic from a canary at once, and hold it there. Exit code 0: done; 1: not all of it."""
     if not reason.strip():
@@ -52,8 +61,17 @@ def command(
         told = {"service": service, "old": old, "new": 0, "seconds": round(seconds, 3), "entry": number}
         print(json.dumps({**told, "held": not any("hold" in one for one in failed), "failed": failed}))
     else:
-        _tell(service, failed)
-    raise typer.Exit(1 if failed else 0)
+        _tell(service, failed, converge=converge)
+    brought = _converge(stack, as_json=as_json) if converge else True
+    raise typer.Exit(0 if brought and not failed else 1)
+
+
+def _converge(stack: str, *, as_json: bool) -> bool:
+    """Bring what is declared down to what is served: the traffic is at zero already, and this may take its time."""
+    with Json() if as_json else Lines() as show:
+        outcome = drive(stack, ends.converge, show, stack, seated=False)
+        show.end(outcome)
+    return outcome.exit is Exit.DONE
 
 
 def _ask(service: str, weight: int) -> None:
@@ -90,8 +108,10 @@ def _deed(service: str, before: dict[str, Any] | None, reason: str, by: str, old
     return Deed(Kind.CUT, service, by, reason, now, release, old, 0, verdict)
 
 
-def _tell(service: str, failed: list[str]) -> None:
+def _tell(service: str, failed: list[str], *, converge: bool) -> None:
     for one in failed:
         say(f"[red]not done:[/] {escape(one)}")
-    say(f"It stays there until `serinus resume {service} --reason …`. Bring the declared weight down too:")
-    say("  pulumi config set serinus:weight 0 && pulumi up")
+    say(f"It stays there until `serinus resume {service} --reason …`.")
+    if not converge:
+        say("Bring the declared weight down too:")
+        say("  pulumi config set serinus:weight 0 && pulumi up")

@@ -10,35 +10,16 @@ from datetime import datetime
 from enum import StrEnum
 
 from serinus.rollout.hold import Override, waive
-from serinus.rollout.share import EVERYTHING
 from serinus.rollout.status import Status
 from serinus.rollout.step import Declared, check_step
+from serinus.rollout.succession import Stable, backend_of, check_swap
 from serinus.rollout.violation import Violation
 
 # No time heals these: a person must do something first.
 _HELD = {"held", "verdict-failed"}
-_NEVER_ALLOWED = {"skipped-rung", "not-a-rung"}
+_NEVER_ALLOWED = {"skipped-rung", "not-a-rung", "untested-stable", "previous-never-stable"}
 # Beside what an override would have put aside it says that the override is over, and stands for nothing itself.
 _REMARKS = {"override-ended"}
-# What the rules of a rise say that matters to a swap, too.
-_OF_A_SWAP = {
-    "status-missing",
-    "status-malformed",
-    "other-service",
-    "other-release",
-    "generation-not-observed",
-    "status-stale",
-    "status-from-the-future",
-    "weight-not-seen",
-    "held",
-    "verdict-failed",
-    "bake-not-over",
-}
-_TOO_EARLY = Violation(
-    "swap-too-early",
-    "not all users are on the canary, and a swap moves the others at once",
-    "Raise the canary to 100 first.",
-)
 _AT_ONCE = Violation(
     "changed-and-raised",
     "the stack's file declares other releases or another ladder than the cluster has, and a higher weight at once",
@@ -104,19 +85,13 @@ def next_act(situation: Situation, goal: int, now: datetime) -> Act:
     return _rise(Kind.RAISE, situation, upper.weight, now)
 
 
-def swap_act(situation: Situation, now: datetime) -> Act:
-    """Decide about the swap of a canary at the top; `now` has a time zone.
-
-    There is nothing to compare the canary with any more, so its verdict may be insufficient; all else must be as for a
-    rise.
-    """
-    top = situation.served
-    if top < EVERYTHING:
-        return Act(Kind.REFUSED, top, (_TOO_EARLY,))
-    found = check_step(situation.declared, situation.status, top, top + 1, now)
-    asked = [one for one in found if one.code in _OF_A_SWAP]
-    against = tuple(waive(asked, situation.override, now).remaining)
-    return Act(_kind(against) if against else Kind.APPLY, top, against, bake_left(situation))
+def swap_act(situation: Situation, before: Stable, now: datetime) -> Act:
+    """Decide about the swap: the stable Ingress, as it is in `before`, moves to the canary. `now` has a time zone."""
+    declared = situation.declared
+    after = Stable((backend_of(declared.service, declared.canary),), *before.backends[:1])
+    found = check_swap(declared, situation.status, before, after, now)
+    against = tuple(waive(found, situation.override, now).remaining)
+    return Act(_kind(against) if against else Kind.APPLY, situation.served, against, bake_left(situation))
 
 
 def bake_left(situation: Situation) -> float:

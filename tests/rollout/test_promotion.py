@@ -13,6 +13,7 @@ from serinus.rollout.ladder import Ladder
 from serinus.rollout.promotion import Kind, Situation, bake_left, next_act, swap_act
 from serinus.rollout.status import Status, read_status
 from serinus.rollout.step import Declared, allowed_weight, conclude
+from serinus.rollout.succession import Stable
 from serinus.rollout.verdict import Verdict
 from serinus.rollout.violation import Violation
 from tests.rollout.step_cases import APPROVAL, HOLD, LADDER, NOW, PASSING, TOP
@@ -127,14 +128,13 @@ def test_the_bake_that_is_left() -> None:
         (at(100, {"verdict": "insufficient"}), Kind.APPLY, []),
         (at(100, {"hold": HOLD}), Kind.HELD, ["held"]),
         (at(100, {"verdict": "fail"}), Kind.HELD, ["verdict-failed"]),
-        (at(100, {"weight": 50}), Kind.WAIT, ["weight-not-seen"]),
+        (at(100, {"weight": 50}), Kind.WAIT, ["swap-too-early"]),
         (at(100, {"observedAt": "2026-11-21T11:00:00Z"}), Kind.WAIT, ["status-stale"]),
         (replace(at(100), status=MISSING), Kind.WAIT, ["status-missing"]),
-        (at(50), Kind.REFUSED, ["swap-too-early"]),
     ],
 )
 def test_a_swap_asks_what_a_rise_asks_but_for_a_comparison(situation: Situation, kind: Kind, codes: list[str]) -> None:
-    act = swap_act(situation, now)
+    act = swap_act(situation, Stable(("chat-v1",)), now)
     assert (act.kind, [one.code for one in act.because]) == (kind, codes)
 
 

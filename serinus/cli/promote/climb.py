@@ -13,6 +13,7 @@ from serinus.rollout.status import Status
 
 # A step may meet a status that has just grown too old, or an agent that has just seen more. Once is no refusal.
 _TRIES = 3
+_CONVERGE = "`serinus rollback SERVICE --converge --reason …`"
 
 
 def climb(hands: Hands, until: int, *, once: bool = False) -> Outcome:
@@ -64,13 +65,13 @@ def ending(act: Act, seen: Seen, file: str) -> Outcome:
         )
     if act.kind is Kind.HELD:
         behind = situation.committed > situation.served
-        lower = f" {file} says {situation.committed} %: `serinus rollback --converge` brings it down." if behind else ""
+        lower = f" {file} says {situation.committed} %: {_CONVERGE} brings it down." if behind else ""
         remedy = f"Look at the evidence. `serinus resume` ends a hold, with a reason.{lower}"
         return Outcome(Exit.HELD, f"stopped at {situation.served} %: {_why(act)}{_evidence(seen)}", remedy)
     if act.kind is Kind.REFUSED:
         remedy = act.because[0].remedy
         if situation.committed > situation.served:
-            remedy += " After a cut: serinus rollback --converge"
+            remedy += f" After a cut {_CONVERGE} brings it down."
         return Outcome(Exit.REFUSED, f"{file} says {act.weight} %: {_why(act)}", remedy)
     if not situation.declared.canary:
         return Outcome(Exit.DONE, "there is no canary; nothing is left to promote")

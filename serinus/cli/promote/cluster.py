@@ -16,14 +16,13 @@ from serinus.rollout import share
 from serinus.rollout.canary_release import CRD_NAME, Rungs, Spec
 from serinus.rollout.complaints import complaints
 from serinus.rollout.manifest import ManifestError, load_release
-from serinus.rollout.plan import Route
 from serinus.rollout.profile import named
 from serinus.rollout.promotion import Situation
 from serinus.rollout.status import read_status
+from serinus.rollout.succession import Stable
 
 _SECONDS = 20.0
 _RUNGS: TypeAdapter[Rungs] = TypeAdapter(Rungs)
-_NOTHING = Route(annotations={}, backends=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,7 @@ class Seen:
 
     situation: Situation
     spec: Spec
-    stable: Route
+    stable: Stable
     swapped_at: datetime | None
 
 
@@ -71,16 +70,18 @@ class Cluster:
             raise LocalError(f"the CanaryRelease can't be read: {'; '.join(complaints(Spec, error))}") from None
         behind = route(objects.get(("Ingress", canary), {}))
         swapped = objects.get(("Ingress", stable), {})
+        front = route(swapped)
+        in_front = Stable.of(front.backends, front.annotations)
         situation = Situation(
             committed=_weight(settings),
             applied=spec.weight,
             served=share.share(behind.annotations, uncounted=0),
-            changed=self._changed(settings, spec),
+            changed=self._changed(settings, spec, in_front),
             declared=spec.declared(int(release["metadata"].get("generation", 0))),
             status=read_status(release.get("status")),
             override=spec.override,
         )
-        return Seen(situation, spec, route(swapped), _last_applied(swapped))
+        return Seen(situation, spec, in_front, _last_applied(swapped))
 
     def kubectl(self, *words: str, document: Mapping[str, Any] | None = None) -> str:
         """Run one command and return what it prints. Raises LocalError with kubectl's own words."""
@@ -107,13 +108,17 @@ class Cluster:
             raise LocalError(f"the cluster refuses `kubectl {words[0]}`: {said}") from None
         return done.stdout
 
-    def _changed(self, settings: Mapping[str, Any], spec: Spec) -> bool:
-        stable, canary = (self._release(str(settings.get(role) or "")) for role in ("stable", "canary"))
+    def _changed(self, settings: Mapping[str, Any], spec: Spec, stable: Stable) -> bool:
+        """Tell whether the file declares other releases, or another ladder, than the cluster has."""
+        names = {role: str(settings.get(role) or "") for role in ("stable", "canary", "previous")}
         try:
             ladder = _RUNGS.validate_python(named(settings.get("ladder")))
         except ValidationError as error:
             raise LocalError(f"the setting ladder can't be read: {error.errors()[0]['msg']}") from None
-        return (stable, canary, ladder) != (spec.stable, spec.canary, spec.ladder)
+        # The way back is noted on the Ingress only; to where the users are there is none.
+        previous = f"{self.service}-{names['previous']}" if names["previous"] not in ("", names["stable"]) else ""
+        wanted = (self._release(names["stable"]), self._release(names["canary"]), ladder, previous)
+        return wanted != (spec.stable, spec.canary, spec.ladder, stable.previous)
 
     def _release(self, name: str) -> str:
         try:

@@ -18,7 +18,7 @@ def finish(hands: Hands) -> Outcome:
     after = finished(roles)
     while True:
         seen = hands.look()
-        act = swap_act(seen.situation, datetime.now(UTC))
+        act = swap_act(seen.situation, seen.stable, datetime.now(UTC))
         hands.show.state(seen, act)
         if act.kind is Kind.APPLY:
             said = f"{after.stable} is the stable release; {after.previous} stays warm for `serinus promote --back`"
