@@ -25,9 +25,9 @@ import pytest
 from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
-MODULES = ("ladder", "rules", "hold", "status", "step")
+MODULES = ("ladder", "rules", "hold", "status", "step", "succession")
 TESTS_RAN = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED)
-TESTS = ("tests/rollout/test_ladder.py", "tests/rollout/test_step.py")
+TESTS = ("tests/rollout/test_ladder.py", "tests/rollout/test_step.py", "tests/rollout/test_succession.py")
 
 # Every comparison is tried with its neighbour (off by one) and with its opposite.
 TURNED: dict[str, tuple[str, ...]] = {
@@ -127,8 +127,8 @@ class Broken(MetaPathFinder, Loader):
             module.__dict__["_COMPARE"].update({"<=": operator.le, ">=": operator.ge})
 
 
-def killed(mutant: Mutant | None) -> bool:
-    """Run the tests in a child process, with the mutant in place; tell whether one of them failed."""
+def start(mutant: Mutant | None) -> int:
+    """Run the tests in a child process, with the mutant in place; return the process id."""
     child = os.fork()
     if child == 0:
         quiet = os.open(os.devnull, os.O_WRONLY)
@@ -136,32 +136,40 @@ def killed(mutant: Mutant | None) -> bool:
         os.dup2(quiet, 2)
         if mutant:
             sys.meta_path.insert(0, Broken(mutant))
-        os._exit(
-            int(
-                pytest.main(
-                    ["-x", "-q", "-p", "no:cacheprovider", "--assert=plain", "--hypothesis-profile=mutants", *TESTS]
-                )
-            )
-        )
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        options = ["-x", "-q", "-p", "no:cacheprovider", "--assert=plain", "--hypothesis-profile=mutants"]
+        # Nothing of the steps asks for the swaps, which stand last.
+        own = TESTS[-1:] if mutant and mutant.module == "succession" else TESTS
+        os._exit(int(pytest.main([*options, *own])))
+    return child
+
+
+def killed(status: int, mutant: Mutant | None) -> bool:
+    """Tell from how a child process ended whether one of its tests failed."""
+    code = os.waitstatus_to_exitcode(status)
     if code not in TESTS_RAN:
         raise RuntimeError(f"pytest ended with {code} on {mutant}")
     return code != pytest.ExitCode.OK
 
 
 def main() -> None:
-    """Try every mutant; survivors are named."""
+    """Try every mutant, as many at a time as there are processors; survivors are named."""
     os.chdir(ROOT)
     settings.register_profile("mutants", max_examples=40, derandomize=True, database=None, deadline=None)
-    if killed(None):
+    if killed(os.waitpid(start(None), 0)[1], None):
         sys.exit("the tests fail without any mutant: run pytest tests/rollout first")
-    mutants = [mutant for module in MODULES for mutant in mutants_of(module)]
-    survived = 0
-    for number, mutant in enumerate(mutants, 1):
-        if not killed(mutant):
+    waiting = [mutant for module in MODULES for mutant in mutants_of(module)]
+    tried, survived = len(waiting), 0
+    running: dict[int, Mutant] = {}
+    while waiting or running:
+        while waiting and len(running) < (os.cpu_count() or 1):
+            mutant = waiting.pop()
+            running[start(mutant)] = mutant
+        ended, status = os.wait()
+        mutant = running.pop(ended)
+        if not killed(status, mutant):
             survived += 1
-            print(f"[{number}/{len(mutants)}] survived: {mutant.module}.py {mutant.change}", flush=True)
-    print(json.dumps({"mutants": len(mutants), "mutants_survived": survived}))
+            print(f"survived: {mutant.module}.py {mutant.change}", flush=True)
+    print(json.dumps({"mutants": tried, "mutants_survived": survived}))
 
 
 if __name__ == "__main__":

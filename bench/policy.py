@@ -24,7 +24,9 @@ from serinus.rollout.admission import Guarded
 from tests.cluster.conftest import Project
 from tests.cluster.guarded import BREAK_GLASS, expected, guarded_place
 from tests.parity_cases import PARITY
-from tests.parity_readers import pack_answers, python_codes
+from tests.parity_python import python_codes, python_codes_of_a_swap
+from tests.parity_readers import pack_answers, pack_answers_to_swaps, pack_codes
+from tests.swap_cases import SWAPS
 
 GUARDED = Guarded("chat", "bench-policy-parity", "bench-policy-parity.serinus.test", BREAK_GLASS)
 STACK = "bench-policy"
@@ -35,12 +37,25 @@ def answers(folder: Path) -> Iterator[tuple[str, bool]]:
     for case in PARITY:
         found = python_codes(case)
         yield f"python: {case.name}: {found}, expected {case.codes}", found == case.codes
-    for case, refused in pack_answers(PARITY, folder):
-        yield f"pack: {case.name}: {'refused' if refused else 'allowed'}", refused == bool(case.codes)
+    for swap in SWAPS:
+        found = python_codes_of_a_swap(swap)
+        yield f"python: {swap.name}: {found}, expected {swap.codes}", found == swap.codes
+    for case, rules in pack_answers(PARITY, _new(folder / "steps")):
+        yield f"pack: {case.name}: {rules}, expected {pack_codes(case)}", rules == pack_codes(case)
+    for swap, refused in pack_answers_to_swaps(SWAPS, _new(folder / "swaps")):
+        yield f"pack: {swap.name}: {'refused' if refused else 'allowed'}", refused == bool(swap.codes)
     with guarded_place(GUARDED) as place:
         for case in PARITY:
             code = place.answer(case)
             yield f"api server: {case.name}: {code!r}, expected {expected(case)!r}", code == expected(case)
+        for swap in SWAPS:
+            code = place.answer_to_a_swap(swap)
+            yield f"api server: {swap.name}: {code!r}, expected {expected(swap)!r}", code == expected(swap)
+
+
+def _new(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
 
 
 def previews(network: Network, folder: Path, pairs: int) -> Iterator[tuple[float, float]]:
@@ -73,17 +88,17 @@ def main() -> None:
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch, lock.held("make bench-policy"):
         network = cluster.up()
-        said = list(answers(Path(scratch)))
+        said, cases = list(answers(Path(scratch))), len(PARITY) + len(SWAPS)
         for line, right in said:
             if not right:
                 print(f"wrong: {line}")
-        print(f"{len(said)} answers to {len(PARITY)} cases, {sum(not right for _, right in said)} wrong", flush=True)
+        print(f"{len(said)} answers to {cases} cases, {sum(not right for _, right in said)} wrong", flush=True)
         timed = []
         for guarded, plain in previews(network, Path(scratch), chosen.pairs):
             print(f"preview with the pack {guarded:.2f} s, without {plain:.2f} s", flush=True)
             timed.append((guarded, plain))
     figures: dict[str, object] = {
-        "parity_cases": len(PARITY),
+        "parity_cases": cases,
         "parity_answers": len(said),
         "parity_wrong": sum(not right for _, right in said),
         "added_preview_s": round(statistics.median(guarded - plain for guarded, plain in timed), 2),

@@ -1,4 +1,4 @@
-"""How Python and the policy pack answer the table of `parity_cases`; the API server does in `cluster.guarded`."""
+"""How the policy pack answers the tables of changes, as the engine asks it; `parity_python` is the reference."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -6,39 +6,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from serinus.rollout.canary_release import Spec
-from serinus.rollout.hold import Override, waive
 from serinus.rollout.rules import policy_of
-from serinus.rollout.share import share
-from serinus.rollout.status import read_status
-from serinus.rollout.step import check_step
-from serinus.rollout.succession import Stable, check_swap
+from serinus.rollout.succession import Stable
 from tests.parity_cases import GENERATION, SPEC, Parity, moved_override
 from tests.policies.api_server import Documents, api_server
 from tests.policies.pack import URN, Pack, fake_pulumi, ingress, labelled, running_pack
-from tests.rollout.step_cases import NOW
 from tests.swap_cases import Swap, noted
 
-_NOW = datetime.fromisoformat(NOW)
-_DECLARED = Spec.model_validate({"service": "chat", "host": "chat.example.com", **SPEC}).declared(GENERATION)
 STEP_POLICIES = {"weight-ladder", "bake-time", "verdict-required", "approval-required", "no-rise-while-held"}
-
-
-def python_codes(case: Parity) -> list[str]:
-    """What the rules say, as every reader in Python asks them."""
-    status = read_status(case.document(_NOW, GENERATION))
-    found = check_step(_DECLARED, status, share(case.old, uncounted=0), share(case.new), _NOW)
-    override = moved_override(case, _NOW)
-    remaining, _ = waive(found, Override.model_validate(override) if override else None, _NOW)
-    return [violation.code for violation in remaining]
-
-
-def python_codes_of_a_swap(case: Swap) -> list[str]:
-    """What the rules say of a change of the stable Ingress."""
-    spec = Spec.model_validate({"service": "chat", "host": "chat.example.com", **case.declared(_NOW)})
-    status = read_status(case.document(_NOW, GENERATION))
-    found = check_swap(spec.declared(GENERATION), status, case.old, case.new, _NOW)
-    return [violation.code for violation in waive(found, spec.override, _NOW).remaining]
 
 
 def pack_codes(case: Parity) -> set[str]:

@@ -9,7 +9,7 @@ from serinus.rollout.patterns import bucket_pattern
 from serinus.rollout.rules import CAP_RULES, LADDER_RULES, STATUS_RULES, SWAP_RULES, SWAP_STATUS_RULES
 from serinus.rollout.share import LONGEST_PATTERN, share
 from tests.parity_cases import PARITY, Parity, annotations, buckets
-from tests.parity_readers import python_codes
+from tests.parity_python import python_codes
 
 guarded = Guarded("chat", "serinus", "chat.example.com")
 

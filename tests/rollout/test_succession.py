@@ -9,7 +9,7 @@ from serinus.rollout.rules import SWAP_RULES, SWAP_STATUS_RULES
 from serinus.rollout.status import read_status
 from serinus.rollout.succession import Stable, backend_of, check_swap, check_unwatched_swap
 from tests.parity_cases import GENERATION
-from tests.parity_readers import python_codes_of_a_swap
+from tests.parity_python import python_codes_of_a_swap
 from tests.rollout.test_step import now
 from tests.swap_cases import SWAPS, V1, V2, V2_AFTER_V1, V9, Swap
 
