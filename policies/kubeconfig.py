@@ -103,7 +103,7 @@ def _trust(cluster: Mapping[str, Any], beside: Path, user: Mapping[str, Any], ho
 
 def _content(entry: Mapping[str, Any], key: str, folder: Path) -> bytes:
     if entry.get(f"{key}-data"):
-        return base64.b64decode(entry[f"{key}-data"])
+        return base64.b64decode(entry[f"{key}-data"], validate=True)
     return (folder / str(entry[key])).read_bytes() if entry.get(key) else b""
 
 

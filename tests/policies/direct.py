@@ -7,7 +7,7 @@ from pulumi_policy import ResourceValidationArgs, ResourceValidationPolicy
 from pulumi_policy.policy import PolicyCustomTimeouts, PolicyResourceOptions
 from pulumi_policy.proxy import unknown_checking_proxy
 
-_NO_OPTIONS = PolicyResourceOptions(False, [], None, [], PolicyCustomTimeouts(0, 0, 0), [])
+NO_OPTIONS = PolicyResourceOptions(False, [], None, [], PolicyCustomTimeouts(0, 0, 0), [])
 
 
 def refusals(
@@ -24,7 +24,7 @@ def refusals(
         messages.append(message)
 
     args = ResourceValidationArgs(
-        type_, unknown_checking_proxy(dict(props)), urn, urn.split("::")[-1], _NO_OPTIONS, None, dict(config or {})
+        type_, unknown_checking_proxy(dict(props)), urn, urn.split("::")[-1], NO_OPTIONS, None, dict(config or {})
     )
     result = rule.validate(args, report)
     assert result is None, "a rule that is not awaited"

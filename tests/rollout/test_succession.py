@@ -51,7 +51,7 @@ def test_refusals_carry_the_values() -> None:
 def test_a_service_is_named_after_the_release_and_not_after_its_id() -> None:
     assert backend_of("chat", "gpu-v1-0f3a9c21") == "chat-gpu-v1"
     assert backend_of("chat", "") == ""
-    assert backend_of("chat", "0f3a9c21") == ""
+    assert backend_of("chat", "-0f3a9c21") == ""
 
 
 @pytest.mark.parametrize(
