@@ -98,6 +98,8 @@ def _sections(plan: Plan, quote: Quote) -> Iterator[tuple[str, list[str]]]:
         )
     if plan.unknowns:
         yield "Could not be told", [quote(one) for one in plan.unknowns]
+    if plan.waived:
+        yield "Put aside", [f"{quote(one.rule)} ({quote(one.by)}): {quote(one.sentence)}" for one in plan.waived]
     if not plan.refusals and plan.step is not None:
         yield "Rules", ["no rule refuses this change"]
     yield "Evidence", list(_evidence(plan, quote))

@@ -38,6 +38,7 @@ class _Said(NamedTuple):
 
     refusals: list[Refusal]
     unknowns: list[str]
+    waived: list[Refusal]
 
 
 def assess(stack: str, preview: Preview, live: Live | str, expected: Expected, now: datetime) -> Plan:
@@ -55,7 +56,7 @@ def assess(stack: str, preview: Preview, live: Live | str, expected: Expected, n
     said = _said(preview, step, rollout, ladder, drift, now)
     decision = Decision.REFUSED if said.refusals else Decision.UNKNOWN if said.unknowns else Decision.GO
     seen = status if isinstance(status, Status) else None
-    foreseen = outlook(expected, seen, step, ladder)
+    foreseen = outlook(_stated(expected, rollout), seen, step, ladder)
     return Plan(
         stack=stack,
         service=service,
@@ -65,6 +66,7 @@ def assess(stack: str, preview: Preview, live: Live | str, expected: Expected, n
         step=step,
         refusals=tuple(said.refusals),
         unknowns=tuple(said.unknowns),
+        waived=tuple(said.waived),
         evidence=_evidence(seen, ladder, now) if seen else None,
         no_evidence="" if seen else status.sentence if isinstance(status, Violation) else str(status),
         feasibility=None if isinstance(foreseen, str) else foreseen,
@@ -75,6 +77,14 @@ def assess(stack: str, preview: Preview, live: Live | str, expected: Expected, n
     )
 
 
+def _stated(expected: Expected, rollout: _Rollout | str) -> Expected:
+    """What somebody says on the command line counts more than what the stack expects."""
+    stated = rollout.spec.expected if isinstance(rollout, _Rollout) else None
+    if stated is None or expected.per_second is not None:
+        return expected
+    return Expected(stated.requests_per_second, expected.usual or stated.usual, stated.smallest_regression)
+
+
 def _said(
     preview: Preview,
     step: Step | None,
@@ -83,18 +93,19 @@ def _said(
     drift: Iterable[Drift],
     now: datetime,
 ) -> _Said:
-    refusals, unknowns = list(preview.refusals), list(preview.errors)
+    refusals, unknowns, waived = list(preview.refusals), list(preview.errors), list[Refusal]()
     if step is None:
         if not refusals and not unknowns:
             unknowns.append("the preview ended before it reached the canary's Ingress")
-        return _Said(refusals, unknowns)
+        return _Said(refusals, unknowns, [])
     if not step.rises:
-        return _Said(refusals, unknowns)
+        return _Said(refusals, unknowns, [])
     found: list[Violation] = []
     if isinstance(rollout, _Rollout):
         declared = rollout.spec.declared(rollout.generation)
         refused = check_step(declared, rollout.status, step.old, step.new, now)
-        found = waive(refused, rollout.spec.override, now).remaining
+        found, aside = waive(refused, rollout.spec.override, now)
+        waived += [_refusal(one, f"override of {rollout.spec.override}") for one in aside]
     elif isinstance(ladder, Ladder):
         found = check_jump(ladder, step.old, step.new)
         found += [_cut(row) for row in drift if row.cause == _CUT]
@@ -105,12 +116,12 @@ def _said(
         unknowns.append(ladder)
     # The pack applies some of the same rules; once is enough.
     known = " ".join(one.sentence for one in refusals)
-    refusals += [
-        Refusal(by="rules", rule=one.code, sentence=one.sentence, remedy=one.remedy)
-        for one in found
-        if f"({one.code})" not in known
-    ]
-    return _Said(refusals, unknowns)
+    refusals += [_refusal(one, "rules") for one in found if f"({one.code})" not in known]
+    return _Said(refusals, unknowns, waived)
+
+
+def _refusal(found: Violation, by: str) -> Refusal:
+    return Refusal(by=by, rule=found.code, sentence=found.sentence, remedy=found.remedy)
 
 
 def _step(ingress: str, preview: Preview, live: Live | str) -> Step | None:

@@ -37,6 +37,9 @@ class Override(Record):
     reason: Words = Field(description="why")
     until: Moment = Field(description="an RFC 3339 time with its zone; the override ends then")
 
+    def __str__(self) -> str:
+        return f"{self.by} until {self.until:%Y-%m-%d %H:%M %Z}: {self.reason}"
+
 
 class Waived(NamedTuple):
     """Violations that remain, and those that an override put aside; the latter belong into the ledger."""

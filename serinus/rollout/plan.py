@@ -114,6 +114,7 @@ class Plan(Record):
     step: Step | None = Field(default=None, description="null if the preview ended before the Ingress was reached")
     refusals: tuple[Refusal, ...] = ()
     unknowns: tuple[str, ...] = Field(default=(), description="why it could not be told")
+    waived: tuple[Refusal, ...] = Field(default=(), description="what an override puts aside; `by` says whose and why")
     evidence: Evidence | None = None
     no_evidence: str = Field(default="", description="why there is no evidence; empty where there is some")
     feasibility: Feasibility | None = None

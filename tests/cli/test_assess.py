@@ -119,8 +119,31 @@ def test_an_override_waives_only_what_may_be_waived() -> None:
     override = {"by": "ada", "reason": "a broken judge", "until": "2026-11-21T13:00:00Z"}
     blind = plan(live_=live(5, release(status(verdict="blind", allowedWeight=5), override=override)))
     assert blind.decision is Decision.GO
+    assert [one.rule for one in blind.waived] == ["verdict-blind"]
+    assert blind.waived[0].by == "override of ada until 2026-11-21 13:00 UTC: a broken judge"
     held = plan(live_=live(5, release(status(hold=HOLD), override=override)))
     assert [one.rule for one in held.refusals] == ["held"]
+    assert held.waived == ()
+
+
+def test_an_override_past_its_date_puts_nothing_aside_and_says_so() -> None:
+    override = {"by": "ada", "reason": "a broken judge", "until": "2026-11-21T11:00:00Z"}
+    ended = plan(live_=live(5, release(status(verdict="blind"), override=override)))
+    assert [one.rule for one in ended.refusals] == ["verdict-blind", "override-ended"]
+    assert ended.waived == ()
+    down = plan(preview(5, 0), live(5, release(status(verdict="blind"), override=override)))
+    assert down.decision is Decision.GO
+
+
+def test_what_the_stack_expects_is_what_a_step_is_measured_by_unless_somebody_says_otherwise() -> None:
+    expected = {"requestsPerSecond": 40, "smallestRegression": 0.2}
+    there = live(5, release(status(), expected=expected))
+    foreseen = plan(live_=there).feasibility
+    assert foreseen is not None
+    assert (foreseen.per_second, foreseen.worth_seeing, foreseen.measured) == (40, 0.2, False)
+    said = plan(live_=there, expected=Expected(per_second=7)).feasibility
+    assert said is not None
+    assert said.per_second == 7
 
 
 @pytest.mark.parametrize(
