@@ -2,6 +2,8 @@
 
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -129,3 +131,17 @@ def test_gitlab_gives_credentials_to_no_fork_and_the_token_to_no_program() -> No
     ]
     assert environments == ["preview", "comment", "production"]
     assert "serinus" not in "\n".join(document["comment"]["script"])
+
+
+@pytest.mark.parametrize(
+    ("schema", "file"),
+    [*(("github-workflows", file) for file in WORKFLOWS), ("gitlab-ci", GITLAB)],
+    ids=lambda one: one if isinstance(one, str) else one.stem,
+)
+def test_a_forge_understands_what_we_ship(schema: str, file: Path) -> None:
+    """By the forges' published schemas, as the linter carries them: nothing is fetched."""
+    linter = Path(sys.executable).parent / "check-jsonschema"
+    done = subprocess.run(
+        [linter, "--builtin-schema", f"vendor.{schema}", file], capture_output=True, text=True, timeout=50, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
