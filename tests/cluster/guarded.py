@@ -18,11 +18,13 @@ import yaml
 
 from local import engine, kubernetes
 from local.places import KUBECONFIG
+from policies.cluster import SERVICE_LABEL
 from serinus.rollout.admission import Guarded
 from serinus.rollout.canary_release import API_VERSION, KIND, crd
 from serinus.rollout.succession import Stable
 from tests.cluster.api import Answer, Api
 from tests.parity_cases import SPEC, Parity, moved_override
+from tests.policies.pack import Pack, fake_pulumi, running_pack
 from tests.stack.mocked_engine import Run, run_program
 from tests.swap_cases import Swap, noted
 
@@ -55,6 +57,16 @@ def apply(*documents: Mapping[str, Any]) -> None:
     )
 
 
+@contextmanager
+def pack_of_the_cluster(folder: Path) -> Iterator[Pack]:
+    """Run the policy pack with a provider of the local cluster, and without an engine. `folder` is empty."""
+    fake_pulumi(folder, {}, error="nobody asked for this")
+    with running_pack(folder) as pack:
+        pack.provider = {"kubeconfig": str(KUBECONFIG), "context": "serinus-local"}
+        yield pack
+    assert pack.exports() == 0
+
+
 class Place:
     """The namespace of one guarded service with its CanaryRelease and its Ingresses."""
 
@@ -79,7 +91,12 @@ class Place:
         return {
             "apiVersion": "networking.k8s.io/v1",
             "kind": "Ingress",
-            "metadata": {"name": name or self.guarded.canary_ingress, "annotations": dict(annotations)},
+            "metadata": {
+                "name": name or self.guarded.canary_ingress,
+                "namespace": self.guarded.namespace,
+                "labels": {SERVICE_LABEL: self.guarded.service},
+                "annotations": dict(annotations),
+            },
             "spec": {
                 # No gateway has this class: nothing is routed.
                 "ingressClassName": "none",
@@ -159,7 +176,7 @@ class Place:
         stable = f"{self.ingresses}/{self.guarded.stable_ingress}"
         here = self.admin.get(stable)
         born = here.code == 404
-        before = self._stable_document(case.old)
+        before = self.stable_document(case.old)
         made = self.rescuer.post(self.ingresses, before) if born else self.rescuer.put(stable, before)
         assert made.ok, made.message
         wanted = self.release_document(**case.declared(datetime.now(UTC)))
@@ -169,7 +186,7 @@ class Place:
         generation = int(declared.document["metadata"]["generation"])
         written = self.set_status(case.document(datetime.now(UTC), generation))
         assert written.ok, written.message
-        after = self._stable_document(case.new)
+        after = self.stable_document(case.new)
         # As above: what is late comes right, what is wrong does not.
         deadline = time.monotonic() + 5
         while (said := refusal(self.admin.put(f"{stable}?dryRun=All", after))) != expected(case):
@@ -178,7 +195,7 @@ class Place:
             time.sleep(0.05)
         return said
 
-    def _stable_document(self, stable: Stable) -> dict[str, Any]:
+    def stable_document(self, stable: Stable) -> dict[str, Any]:
         """A stable Ingress with one path for each Service."""
         made = self.ingress_document(noted(stable), name=self.guarded.stable_ingress, backend=stable.backends[0])
         paths = made["spec"]["rules"][0]["http"]["paths"]

@@ -14,8 +14,20 @@ from serinus.rollout.admission import Guarded
 from serinus.rollout.canary_release import CRD_NAME
 from serinus.rollout.patterns import NOBODY
 from tests.cluster.api import APPLY, Api
-from tests.cluster.guarded import BREAK_GLASS, Place, apply, expected, guarded_place, permission, refusal, serinus
+from tests.cluster.guarded import (
+    BREAK_GLASS,
+    Place,
+    apply,
+    expected,
+    guarded_place,
+    pack_of_the_cluster,
+    permission,
+    refusal,
+    serinus,
+)
 from tests.parity_cases import PARITY, Parity, annotations, buckets
+from tests.parity_readers import STEP_POLICIES, pack_codes
+from tests.policies.pack import URN, Pack
 from tests.rollout.step_cases import HOLD
 from tests.swap_cases import SWAPS, Swap
 
@@ -53,14 +65,24 @@ def elsewhere(place: Place) -> Iterator[str]:
     kubernetes.kubectl("delete", "namespace", ELSEWHERE, "--timeout=60s", timeout=70)
 
 
+@pytest.fixture(scope="module")
+def pack(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pack]:
+    with pack_of_the_cluster(tmp_path_factory.mktemp("bin")) as running:
+        yield running
+
+
 @pytest.mark.parametrize("case", PARITY, ids=lambda case: case.name)
-def test_the_api_server_says_of_each_change(place: Place, case: Parity) -> None:
+def test_the_api_server_and_the_pack_say_of_each_change(place: Place, pack: Pack, case: Parity) -> None:
     assert place.answer(case) == expected(case)
+    found = pack.analyze(place.ingress_document(case.new), f"{URN}-{PARITY.index(case)}")
+    assert {one.policyName for one in found} & STEP_POLICIES == pack_codes(case)
 
 
 @pytest.mark.parametrize("case", SWAPS, ids=lambda case: case.name)
-def test_the_api_server_says_of_each_swap(place: Place, case: Swap) -> None:
+def test_the_api_server_and_the_pack_say_of_each_swap(place: Place, pack: Pack, case: Swap) -> None:
     assert place.answer_to_a_swap(case) == expected(case)
+    found = pack.analyze(place.stable_document(case.new), f"{URN}-swap-{SWAPS.index(case)}")
+    assert ("release-immutable-while-live" in {one.policyName for one in found}) == bool(case.codes)
 
 
 def test_a_stable_ingress_is_born_as_it_was_declared(place: Place) -> None:
