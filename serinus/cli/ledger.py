@@ -73,7 +73,7 @@ def _read(context: str, namespace: str, service: str, known: str | None = None) 
     )
     if book is None and at.release() is None:
         raise LocalError(
-            f"there is no ledger of {service} in the namespace {namespace}",
+            f"there is no ledger of {namespace}/{service}",
             remedy="Name another SERVICE, --namespace or --context.",
         )
     return check((book or {}).get("data"), (old or {}).get("data"), (evidence or {}).get("data"), known)

@@ -69,7 +69,7 @@ class Service:
         found = self.release()
         if found is None:
             raise LocalError(
-                f"there is no CanaryRelease {self.name} in the namespace {self.namespace}",
+                f"there is no CanaryRelease {self.namespace}/{self.name}",
                 remedy="Name another SERVICE or --namespace, or set serinus:guard to true and run `pulumi up`.",
             )
         return found, *spec_of(found)
@@ -80,7 +80,7 @@ class Service:
         found = self._get("ingress", name, "--show-managed-fields")
         if found is None:
             raise LocalError(
-                f"there is no Ingress {name} in the namespace {self.namespace}",
+                f"there is no Ingress {self.namespace}/{name}",
                 remedy="Name another SERVICE, --namespace or --context.",
             )
         return found
