@@ -1,7 +1,7 @@
 # One command per task. Each installs first what it needs; nothing is installed twice without a reason.
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up down test test-fast check test-service fuzz format lock
+.PHONY: help install demo up down test test-fast check test-service fuzz format lock docs
 
 VENV := .venv
 RUN := $(VENV)/bin
@@ -64,6 +64,9 @@ fuzz: install ## send the agent's webhook whatever may be sent, for minutes
 
 bench-restarts: install ## answers lost to three rolling restarts under load
 	@$(RUN)/python bench/restarts.py
+
+docs: install ## write docs/reference from the code
+	@$(RUN)/python -m docs.generate
 
 format: install ## lay the code out as `check` wants it
 	@$(RUN)/ruff format && $(RUN)/ruff check --fix
