@@ -78,10 +78,11 @@ class UserEdge(pulumi.ComponentResource):
             f"{args.service}-bucketer",
             {
                 "whitelist-source-range": ",".join(args.sources),
-                "rewrite-target": "/livez",
                 "proxy-connect-timeout": _PATIENCE_SECONDS,
                 "proxy-read-timeout": _PATIENCE_SECONDS,
-                "custom-http-errors": "500,502,503,504",
+                # In place of these answers the gateway takes the default backend's to `GET /`, whatever was asked. 404
+                # is what that backend itself says to the path above, where the bucketer has no pod at all.
+                "custom-http-errors": "404,500,502,503,504",
                 "default-backend": args.stable.service_name,
             },
             after=[self._bucketer(), args.stable],

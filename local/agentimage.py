@@ -13,8 +13,8 @@ NAME = "localhost/serinus-agent:local"
 REQUIREMENTS = ROOT / "requirements-agent.txt"
 _LIBRARIES = "/opt/serinus/libraries"
 _CODE = "/opt/serinus/agent"
-# What the agent is made of: the command line is for people.
-_PACKAGES = ("agent", "rollout")
+# What the agent is made of, and the bucketer, which shares its image: the command line is for people.
+_PACKAGES = ("agent", "bucketer", "rollout")
 _USER = 65532
 _CONFIG = {
     "Env": [

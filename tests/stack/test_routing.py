@@ -78,7 +78,7 @@ def test_buckets_are_matched_behind_an_edge_that_overwrites_what_clients_say(pro
 def test_the_stable_release_answers_for_a_bucketer_that_does_not(program: Program) -> None:
     buckets = annotations(program(**BUCKET), "chat-buckets")
     assert buckets["default-backend"] == "chat-v1"
-    assert buckets["custom-http-errors"] == "500,502,503,504"
+    assert buckets["custom-http-errors"] == "404,500,502,503,504"
     assert buckets["whitelist-source-range"] == "10.0.3.4/32"
 
 
