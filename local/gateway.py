@@ -5,6 +5,7 @@ Its own IngressClass and controller name keep it from claiming anybody else's In
 
 import json
 import os
+import re
 import shutil
 import sys
 import time
@@ -121,3 +122,24 @@ def weight_seen(namespace: str, service: str) -> int:
     total = sum(arm["weight"] for arm in arms)
     canary = sum(arm["weight"] for arm in arms if arm["name"].endswith("-canary"))
     return round(100 * canary / total) if total else 0
+
+
+def matches_seen(namespace: str, service: str) -> set[tuple[str, str]]:
+    """The headers and patterns by which the gateway sends `service`'s requests to the canary by now."""
+    # Both are written as Go writes a text, which is as JSON does.
+    quoted = re.compile(r'HeaderRegexp\(("(?:[^"\\]|\\.)*"), ("(?:[^"\\]|\\.)*")\)')
+    rules = _rules(f"{namespace}-{service}-stable-")
+    return {(json.loads(header), json.loads(pattern)) for rule in rules for header, pattern in quoted.findall(rule)}
+
+
+def hosts_seen(namespace: str, ingress: str) -> set[str]:
+    """The hosts under which the gateway has the Ingress by now."""
+    rules = _rules(f"{namespace}-{ingress}-rule-")
+    return {host for rule in rules for host in re.findall(r'Host\("([^"]+)"\)', rule)}
+
+
+def _rules(routers: str) -> list[str]:
+    """The rules of the routers whose names begin so."""
+    url = f"http://{network().node}:{GATEWAY_API_PORT}/api/http/routers?per_page=1000"
+    with urllib.request.urlopen(url, timeout=5) as answer:
+        return [one["rule"] for one in json.load(answer) if one["name"].startswith(routers)]
