@@ -6,7 +6,20 @@ import typer
 from rich.console import Console
 
 from local.errors import LocalError
-from serinus.cli import approve, cluster, demo, drill, install_crd, ledger, plan, report, resume, rollback, status
+from serinus.cli import (
+    approve,
+    cluster,
+    demo,
+    drill,
+    install_crd,
+    ledger,
+    plan,
+    report,
+    resume,
+    rollback,
+    route,
+    status,
+)
 from serinus.cli.promote import command as promote
 
 app = typer.Typer(
@@ -27,6 +40,8 @@ app.command(name="demo")(demo.command)
 app.command(name="plan")(plan.command)
 app.command(name="report")(report.command)
 app.command(name="promote", help=promote.HELP)(promote.command)
+app.command(name="route")(route.command)
+app.command(name="buckets")(route.buckets)
 app.command(name="install-crd")(install_crd.command)
 
 

@@ -1,18 +1,20 @@
 """The program with each way to split users, seen where the engine sees it."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pulumi
 import pytest
+import yaml
 
 from serinus.bucketer.config import Config
 from serinus.rollout.buckets import keyed
-from serinus.rollout.share import BUCKET_HEADER, CANARY, HEADER, PATTERN, PREFIX, WEIGHT
+from serinus.rollout.share import BUCKET_HEADER, CANARY, HEADER, PATTERN, PREFIX, WEIGHT, share
 from stacks.settings import SettingsError
-from tests.stack.mocked_engine import Run, run_program
+from tests.stack.mocked_engine import ROOT, Run, run_program
 
 SALT = "a salt of sixteen"
 INNER = "chat.serinus.serinus.internal"
@@ -132,6 +134,20 @@ def test_the_guard_knows_both_hosts(program: Program) -> None:
     run = program(**BUCKET, guard=True)
     text = json.dumps(run["ValidatingAdmissionPolicy/ingresses.chat.serinus.serinus.dev"].inputs)
     assert f"['chat.example.com', '{INNER}']" in text
+
+
+EXAMPLES = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "routing.md").read_text(encoding="utf-8"), re.DOTALL)
+
+
+def test_every_way_has_an_example() -> None:
+    assert {yaml.safe_load(one)["serinus:split"]["by"] for one in EXAMPLES} == {"weight", "tail", "cookie", "bucket"}
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_of_the_documentation_is_declared_as_it_stands(program: Program, example: str) -> None:
+    config = {key.removeprefix("serinus:"): value for key, value in yaml.safe_load(example).items()}
+    said = program(**config)["Ingress/chat-canary"].inputs["metadata"]["annotations"]
+    assert share(said) == 5
 
 
 @pytest.mark.parametrize(
