@@ -56,6 +56,9 @@ bench-judge: install ## false rollbacks and detection times of the judge, by sim
 bench-policy: install ## one table of changes through Python, the pack and the API server; what the pack costs
 	@$(RUN)/python bench/policy.py
 
+bench-routing: install ## who gets which release, forged headers, and what the edge before the split costs
+	@$(RUN)/python bench/routing.py
+
 bench-serve: $(SERVICE)/.installed ## the model service against the least that does the same
 	@weights=$$($(RUN)/serinus cluster weights) && $(SERVICE)/bin/python bench/serve.py --weights $$weights
 
