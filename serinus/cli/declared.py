@@ -44,7 +44,7 @@ def read_stack(name: str, folder: Path | None = None) -> Stack:
     split = _split(settings["split"], file)
     # What the releases are called is told where there are any; who gets which does not depend on it.
     stable, canary = (_release_id(root, str(settings.get(role) or "")) for role in ("stable", "canary"))
-    salt, testers = "", ()
+    salt, testers = "", tuple[str, ...]()
     if split.by == "bucket":
         salt = str(_secret(settings["salt"], "salt", name, root, own.get("context")))
         found = _secret(settings["testers"], "testers", name, root, own.get("context"))
