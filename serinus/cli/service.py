@@ -93,18 +93,20 @@ class Service:
         after = json.loads(self._run("apply", *flags, "-o", "json", "-f", "-", what=what, document=document))
         return is_cut(annotations(after))
 
-    def give_back(self) -> bool:
-        """Give the Ingress' fields back to whoever declares them, as they are. Tell whether there was a cut."""
+    def give_back(self, known: list[dict[str, Any]] | None = None) -> None:
+        """Give the Ingress' fields back to whoever declares them, as they are.
 
-        def attempt() -> bool:
-            ingress = self.ingress()
-            patch = give_back(ingress["metadata"].get("managedFields", []))
+        `known` is the patch for what was read before: tried first, since an agent waits only seconds for it.
+        """
+        patches = [known] if known else []
+
+        def attempt() -> None:
+            patch = patches.pop() if patches else give_back(self.ingress()["metadata"].get("managedFields", []))
             if patch:
                 words = ("patch", "ingress", f"{self.name}-canary", "--type=json", "-p", json.dumps(patch))
                 self._run(*words, what=f"giving the Ingress of {self.name} back")
-            return bool(patch)
 
-        return _again(attempt)
+        _again(attempt)
 
     def change_status(self, change: Callable[[Spec, int, object], dict[str, Any]]) -> dict[str, Any]:
         """Change the status by what was read; where somebody else was faster, read and decide again."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from serinus.rollout.canary_release import Spec
 from serinus.rollout.hold import Approval, Hold
+from serinus.rollout.reconcile import LOST
 from serinus.rollout.status import Observation, Status, read_status
 from serinus.rollout.step import allowed_weight, conclude
 from serinus.rollout.violation import Violation
@@ -39,7 +40,8 @@ def held(spec: Spec, generation: int, before: object, hold: Hold) -> dict[str, A
             observed_generation=generation,
         )
         return conclude(seen, allowed_weight(spec.declared(generation), seen, hold.since)).document()
-    kept = status.hold or hold
+    # An agent that was quicker than the person's second write does not know why.
+    kept = hold if status.hold is None or status.hold.reason == LOST else status.hold
     # The step is over, and so is its bake.
     over = {key: value for key, value in before.items() if key not in ("stepStartedAt", "bakedSeconds")}
     reasons = [f"the release is held: {kept.reason}"]

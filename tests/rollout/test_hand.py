@@ -8,6 +8,7 @@ import pytest
 from serinus.rollout.canary_release import Spec
 from serinus.rollout.hand import HandError, approved, held, resumed
 from serinus.rollout.hold import Approval, Hold
+from serinus.rollout.reconcile import LOST
 from serinus.rollout.status import Status, read_status
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -60,6 +61,11 @@ def test_a_hold_ends_the_step_and_allows_nothing() -> None:
 def test_the_first_hold_stays() -> None:
     first = Hold(reason="errors", by="serinus-agent", since=NOW - timedelta(minutes=5))
     assert read(held(SPEC, 3, status(hold=first.document()), HOLD)).hold == first
+
+
+def test_a_hold_of_an_agent_that_does_not_know_why_gives_way_to_a_persons() -> None:
+    lost = Hold(reason=LOST, by="serinus-agent", since=NOW)
+    assert read(held(SPEC, 3, status(hold=lost.document()), HOLD)).hold == HOLD
 
 
 @pytest.mark.parametrize("before", [None, {}, {"weight": "twenty"}, "garbage"])
