@@ -74,7 +74,7 @@ def _parsed(value: object) -> object:
 
 
 def _secret(value: object, key: str, stack: str, root: Path, context: object) -> object:
-    if not (isinstance(value, dict) and "secure" in value):
+    if not _is_sealed(value):
         return value
     environ = os.environ | (engine.environment() if context == places.CONTEXT else {})
     command = ["pulumi", "config", "get", f"serinus:{key}", "--stack", stack]
@@ -86,6 +86,11 @@ def _secret(value: object, key: str, stack: str, root: Path, context: object) ->
         why = (getattr(error, "stderr", "") or type(error).__name__).strip().splitlines()[-1]
         raise LocalError(f"the secret serinus:{key} can't be read: {why}", remedy=" ".join(command)) from None
     return done.stdout.strip()
+
+
+def _is_sealed(value: object) -> bool:
+    """Whether the engine keeps the value, or one of a list, as a secret."""
+    return any(map(_is_sealed, value)) if isinstance(value, list) else isinstance(value, dict) and "secure" in value
 
 
 def _release_id(root: Path, name: str) -> str:

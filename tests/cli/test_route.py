@@ -65,6 +65,31 @@ def test_a_salt_per_release_deals_anew(project: Path) -> None:
     assert found.declared.salt == f"{SALT}/{found.canary}"
 
 
+def test_secrets_are_asked_of_the_engine_as_a_whole(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = {"serinus:salt": SALT, "serinus:testers": '["ada", "grace"]'}
+    engine = project / "bin" / "pulumi"
+    engine.parent.mkdir()
+    engine.write_text(
+        f"#!/bin/sh\ncase $3 in\n{''.join(f'{key}) echo {text!r};;' for key, text in told.items())}\nesac\n"
+    )
+    engine.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{engine.parent}:/usr/bin:/bin")
+    sealed = {"secure": "v1:abc"}
+    settings(project, split=BUCKET, salt=sealed, testers=[sealed, sealed])
+    declared = read_stack("try", project).declared
+    assert (declared.salt, declared.testers) == (SALT, ("ada", "grace"))
+
+
+def test_an_engine_that_tells_no_secret_is_told_with_the_command(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(project))
+    settings(project, split=BUCKET, salt={"secure": "v1:abc"})
+    with pytest.raises(LocalError, match="the secret serinus:salt can't be read") as told:
+        read_stack("try", project)
+    assert told.value.remedy == "pulumi config get serinus:salt --stack try"
+
+
 def test_the_steps_are_shown_as_the_gateway_matches_them(project: Path) -> None:
     settings(project, split={"by": "cookie", "cookie": "uid"}, ladder=[{"weight": 5}, {"weight": 100}])
     steps = run("buckets")["steps"]
