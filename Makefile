@@ -59,6 +59,9 @@ bench-policy: install ## one table of changes through Python, the pack and the A
 bench-routing: install ## who gets which release, forged headers, and what the edge before the split costs
 	@$(RUN)/python bench/routing.py
 
+bench-rollback: install ## seconds from a canary's first failed answer to zero traffic on it, on the local cluster
+	@$(RUN)/python bench/rollback.py
+
 bench-serve: $(SERVICE)/.installed ## the model service against the least that does the same
 	@weights=$$($(RUN)/serinus cluster weights) && $(SERVICE)/bin/python bench/serve.py --weights $$weights
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from math import floor
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from engines import Draw, EngineError, FinishReason, Load, Message, Piece, Prompt
@@ -52,7 +53,7 @@ class EchoEngine:
     async def generate(self, prompt: Prompt, draw: Draw) -> AsyncGenerator[Piece, None]:
         """The words, one by one, with the delays and failures of the options."""
         options = self._options
-        fails = self._next_request_fails()
+        fails = self._next_request_fails() or self._is_drilled()
         words = [self._release_id, "heard:", *prompt.messages[-1].content.split()]
         finish: FinishReason = "stop" if len(words) <= draw.max_tokens else "length"
         words = words[: draw.max_tokens]
@@ -63,7 +64,7 @@ class EchoEngine:
             for index, word in enumerate(words):
                 last = index == len(words) - 1
                 if fails and (last or index >= options.fail_after_tokens):
-                    raise EngineError("the release's fail_ratio asked for this failure")
+                    raise EngineError("the release's options asked for this failure")
                 if index and options.token_delay_ms:
                     await asyncio.sleep(options.token_delay_ms / 1000)
                 yield Piece(word if index == 0 else f" {word}", tokens=1, finish_reason=finish if last else None)
@@ -75,6 +76,10 @@ class EchoEngine:
         self._asked += 1
         ratio = self._options.fail_ratio
         return floor(self._asked * ratio) > floor((self._asked - 1) * ratio)
+
+    def _is_drilled(self) -> bool:
+        file = self._options.fail_file
+        return bool(file) and Path(file).exists()
 
 
 def create(release: Release) -> EchoEngine:

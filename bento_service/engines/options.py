@@ -22,7 +22,8 @@ class EngineOptions(BaseModel):
 
 class EchoOptions(EngineOptions):
     """`delay_ms` before the first token, `token_delay_ms` before each later one. `fail_ratio` is the share of requests
-    that fail, before their first token or, with `fail_after_tokens`, after that many."""
+    that fail, before their first token or, with `fail_after_tokens`, after that many. While `fail_file` exists in the
+    pod all fail: so a drill breaks a release that was healthy until now, and mends it."""
 
     max_concurrency: Annotated[int, Field(ge=1, le=4096)] = 512
     max_queue: Annotated[int, Field(ge=0, le=100_000)] = 512
@@ -30,6 +31,7 @@ class EchoOptions(EngineOptions):
     token_delay_ms: Milliseconds = 0
     fail_ratio: Annotated[float, Field(ge=0, le=1)] = 0.0
     fail_after_tokens: Annotated[int, Field(ge=0)] = 0
+    fail_file: Annotated[str, Field(pattern=r"^(/tmp/[\w.-]+)?$")] = ""
 
 
 class TransformersOptions(EngineOptions):

@@ -28,8 +28,8 @@ _MOST_STILL_SECONDS = 60.0
 _log = logging.getLogger(__name__)
 
 
-async def run(settings: Settings, stop: asyncio.Event) -> None:
-    """Run the agent until `stop` is set."""
+async def run(settings: Settings, stop: asyncio.Event, watching: bool = True) -> None:
+    """Run the agent until `stop` is set. Without `watching` its own turns alone see what changes."""
     access = _access(settings)
     telemetry = Telemetry(settings.service)
     async with Api(access) as api, Api(access, _HAND_SECONDS) as hand, Gateway(settings.gateway) as gateway:
@@ -47,7 +47,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         runner = web.AppRunner(_door(settings, rollout, telemetry), access_log=None)
         await runner.setup()
         await web.TCPSite(runner, port=settings.port).start()
-        watch.start()
+        if watching:
+            watch.start()
         parts = [
             leader.run(),
             rollout.run(),

@@ -1,4 +1,4 @@
-"""Reads the metrics of every pod of the gateway, each second and all at once: the fastest witness of what users get.
+"""Reads the metrics of every pod of the gateway, twice a second and all at once: the fastest witness of what users get.
 
 A page that is late, cut short or too large is no reading. So is one of an address that does not answer; that it was
 expected is said nevertheless, since whom it serves nobody sees now.

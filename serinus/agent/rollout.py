@@ -63,6 +63,7 @@ class Rollout:
         self._demands: deque[Demand] = deque()
         self._wake = asyncio.Event()
         self._said = ""
+        self._hurry: asyncio.Task[None] | None = None
         self.turned_at: float | None = None
 
     def take(self, demand: Demand) -> bool:
@@ -79,6 +80,9 @@ class Rollout:
             _log.warning("an alert fires", extra={"by": demand.by, "reason": demand.reason})
             return True
         self._demands.append(demand)
+        if demand.action is Action.ROLLBACK and (self._hurry is None or self._hurry.done()):
+            # Not even for the turn that is under way now. The next one finds the cut, and says why.
+            self._hurry = asyncio.create_task(self._cut_at_once())
         self.nudge()
         return True
 
@@ -138,6 +142,14 @@ class Rollout:
         except UnreadableError as error:
             self._say(f"the CanaryRelease can't be read: {error}")
         self.turned_at = time.monotonic()
+
+    async def _cut_at_once(self) -> None:
+        world = self._world
+        try:
+            if world is not None and world.route is not None and share(world.route.annotations) > 0:
+                self._world = replace(world, route=await self._cut(world.route))
+        except ApiError as error:
+            self._say(str(error))  # the demand waits in its queue: the turns try again
 
     async def _cut_unread(self, known: Route) -> None:
         """Cut by what was known a moment ago. If it is refused, what is read now says what to do instead."""
@@ -210,8 +222,7 @@ class Rollout:
             self._memory = replace(self._memory, cut_at=ticking())
             self._telemetry.cuts.inc()
             self._telemetry.cut_seconds.observe(time.monotonic() - started)
-            reason = self._memory.cause.reason if self._memory.cause else "a hold was undone"
-            _log.warning("cut", extra={"reason": reason, "seconds": round(time.monotonic() - started, 3)})
+            _log.warning("cut", extra={"seconds": round(time.monotonic() - started, 3)})
         elif still_served(self._memory, self._settings.rules, ticking()):
             _log.error("the gateway still sends requests to a canary that was cut")
         return after

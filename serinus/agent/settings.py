@@ -35,7 +35,7 @@ class Settings:
     port: int = 8080
     token_file: Path = Path("/etc/serinus-agent/token")
     notices: Path | None = None
-    look_seconds: float = 1.0
+    look_seconds: float = 0.5
     blind_after: timedelta = timedelta(seconds=30)
     rules: Rules = field(default_factory=Rules)
     kubeconfig: Path | None = None
@@ -93,7 +93,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         port=int(seconds("PORT", 8080, 0)),
         token_file=Path(text("TOKEN_FILE", "/etc/serinus-agent/token")),
         notices=Path(found["NOTICES"]) if found.get("NOTICES") else None,
-        look_seconds=seconds("LOOK_SECONDS", 1.0, 0.1),
+        look_seconds=seconds("LOOK_SECONDS", 0.5, 0.1),
         blind_after=timedelta(seconds=seconds("BLIND_AFTER_SECONDS", 30.0, 2.0)),
         rules=Rules(blind_hold=timedelta(seconds=blind_hold) if blind_hold else None),
         kubeconfig=Path(found["KUBECONFIG"]) if found.get("KUBECONFIG") else None,

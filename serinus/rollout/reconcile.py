@@ -4,6 +4,7 @@ All that lasts stands in the CanaryRelease and in who owns the Ingress' fields, 
 two steps is followed by one that finds its way from there. What it remembers beside that, it can lose.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -162,12 +163,14 @@ def _step(memory: Memory, world: World, weight: int, now: datetime) -> tuple[Mem
         since = before.step_started_at or now
         if since <= now:
             return replace(memory, step=Step(canary, weight, since, before.baked_seconds)), []
-    # Without a memory of its own an agent can't tell its own cut from somebody's step.
     old = step.weight if step else before.weight if before else weight
+    after = replace(memory, step=Step(canary, weight, now, 0.0))
+    if weight == 0 and (memory.cause is not None or world.hold is not None or _is_cut(world)):
+        # A cut is no step of anybody's. What led to it stays to be seen.
+        return after, []
     hearing = begin_hearing_of_step(memory.hearing) if memory.hearing else None
-    after = replace(memory, hearing=hearing, step=Step(canary, weight, now, 0.0))
-    by_cut = weight == 0 and (memory.cause is not None or world.hold is not None or _is_cut(world))
-    if old == weight or by_cut:
+    after = replace(after, hearing=hearing)
+    if old == weight:
         return after, []
     by = (world.route.writer if world.route else "") or "unknown"
     return after, [Deed(Kind.STEP, world.spec.service, by, f"from {old} % to {weight} %", now, canary, old, weight)]
@@ -231,12 +234,13 @@ def _observe(
     step = memory.step or Step(canary, weight, now, 0.0)
     found = verdict(hearing, tick)
     judgement: tuple[Verdict | None, str] = (found.verdict, found.because)
+    on_canary, on_stable = counts(hearing)
     if not canary:
         judgement = (None, "there is no canary")
     elif hold and before and before.canary == canary and before.verdict is Verdict.FAIL:
         # An agent that has just begun knows nothing against the canary. The status does, until somebody resumes.
         judgement = (Verdict.FAIL, before.because)
-    on_canary, on_stable = counts(hearing)
+        on_canary, on_stable = before.canary_counts, before.stable_counts
     elapsed = max((now - step.since).total_seconds(), 0.0)
     return Observation(
         service=world.spec.service,
@@ -247,12 +251,17 @@ def _observe(
         canary_counts=on_canary,
         stable_counts=on_stable,
         step_started_at=step.since,
-        baked_seconds=round(min(step.baked + hearing.listened, elapsed), 1) if weight else 0.0,
+        baked_seconds=_tenths(min(step.baked + hearing.listened, elapsed)) if weight else 0.0,
         hold=hold,
         approvals=before.approvals if before and before.canary == canary else (),
         observed_at=now,
         observed_generation=world.generation,
     )
+
+
+def _tenths(seconds: float) -> float:
+    """Round down: a step must not have baked longer than it lasts."""
+    return math.floor(seconds * 10.0) / 10.0
 
 
 def _due(before: Status | None, after: Status, rules: Rules, now: datetime) -> bool:

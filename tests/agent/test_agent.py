@@ -47,8 +47,6 @@ def test_it_leads_sees_and_cuts_without_a_watch_and_ends_when_asked(tmp_path: Pa
     (tmp_path / "token").write_text(PROOF)
     server, gateway = RolloutServer(), CountingGateway()
     server.put(LEASE, {"kind": "Lease", "metadata": {"name": "chat-agent"}})
-    # The rest that a watch asks for first is missing: so this agent works with its watch down.
-    server.objects["/api"] = {"versions": []}
 
     async def metrics(request: web.Request) -> web.Response:
         gateway.count()
@@ -65,7 +63,7 @@ def test_it_leads_sees_and_cuts_without_a_watch_and_ends_when_asked(tmp_path: Pa
                 token_file=tmp_path / "token",
                 look_seconds=0.1,
             )
-            agent = asyncio.create_task(run(chosen, stop))
+            agent = asyncio.create_task(run(chosen, stop, watching=False))
             await until(lambda: server.status.get("verdict") == "insufficient" or agent.done())
             door = f"http://127.0.0.1:{port}"
             async with session.get(f"{door}/readyz") as answer:
@@ -86,7 +84,7 @@ def test_it_leads_sees_and_cuts_without_a_watch_and_ends_when_asked(tmp_path: Pa
     assert server.objects[LEASE]["spec"]["holderIdentity"] == ""
     for line in (
         'serinus_agent_leads{serinus_service="chat"} 1.0',
-        "serinus_cuts_total 1.0",
+        "serinus_demands_total 1.0",
         'serinus_canary_held{serinus_service="chat"} 1.0',
     ):
         assert line in page, line

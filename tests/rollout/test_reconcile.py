@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from serinus.rollout.cut import MANAGER
 from serinus.rollout.deed import Kind
@@ -133,6 +135,10 @@ def test_a_canary_that_breaks_is_cut_in_seconds_and_then_held() -> None:
     assert play.status.hold is not None
     assert "the canary failed: errors" in play.status.hold.reason
     assert (play.status.weight, play.status.allowed_weight, play.status.verdict) == (0, 0, Verdict.FAIL)
+    counted = play.status.canary_counts
+    assert counted.errors >= 3
+    play.seconds(20, canary=(0, 0))
+    assert play.status.canary_counts == counted
 
 
 def test_a_healthy_canary_is_left_alone_and_passes() -> None:
@@ -289,6 +295,21 @@ def test_a_step_by_others_is_noted_once_and_begins_its_bake() -> None:
     assert (play.status.baked_seconds, play.status.observed_generation) == (0.0, 2)
     play.seconds(3)
     assert play.deeds == [Kind.STEP]
+
+
+@given(st.lists(st.floats(0.001, 9.0), min_size=5, max_size=30))
+def test_a_step_never_bakes_longer_than_it_lasts(pauses: list[float]) -> None:
+    play = Play()
+    for number, pause in enumerate(pauses):
+        play.now += timedelta(seconds=pause)
+        play.count()
+        play.listen()
+        play.now += timedelta(seconds=0.016)
+        if number == 3:
+            play.world = replace(play.world, route=Play.route(50))
+        play.adopt(play.decide())
+        elapsed = play.status.observed_at - (play.status.step_started_at or play.now)
+        assert play.status.baked_seconds <= elapsed.total_seconds()
 
 
 def test_a_new_agent_goes_on_with_the_bake_of_the_old_one() -> None:

@@ -1,0 +1,118 @@
+"""A stack with an agent, and the ways to break its canary and to see what becomes of it."""
+
+import json
+import time
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+from local import agentimage, gateway, kubernetes
+from local.places import Network
+from serinus.rollout.canary_release import API_VERSION
+from serinus.rollout.share import WEIGHT
+from tests.cluster.api import Api
+from tests.cluster.conftest import Project
+from tests.cluster.guarded import BREAK_GLASS, apply, permission, serinus
+
+PROOF = "proves who demands a rollback"
+WEIGHT_ON_TRIAL = 20
+_FAULT = "/tmp/drill"
+_RELEASE = f"""
+name: echo-drill
+image: localhost/serinus-serving:local
+engine: echo
+model: {{id: echo, path: /models, revision: "3"}}
+prompt: {{system: echo 3}}
+options: {{fail_file: {_FAULT}}}
+load_seconds: 120
+drain_seconds: 5
+resources: {{cpu: 100m, memory: 256Mi}}
+"""
+_SECONDS = 120.0
+
+
+class Watched:
+    """A project whose canary an agent watches. Its release fails every request while `broken` says so."""
+
+    def __init__(self, project: Project, network: Network) -> None:
+        self.project = project
+        namespace = project.name
+        self.ingress_path = f"/apis/networking.k8s.io/v1/namespaces/{namespace}/ingresses/chat-canary"
+        self.release_path = f"/apis/{API_VERSION}/namespaces/{namespace}/canaryreleases/chat"
+        self.api = Api()
+        self.rescuer = Api("ada", BREAK_GLASS)
+        (project.folder / "releases" / "echo-drill.yaml").write_text(_RELEASE)
+        project.write_settings(
+            canary="echo-drill",
+            weight=0,
+            guard=True,
+            breakGlass=BREAK_GLASS,
+            ladder=[{"weight": WEIGHT_ON_TRIAL}, {"weight": 100}],
+            agent={"image": agentimage.NAME, "gatewayMetrics": [network.gateway_metrics], "replicas": 1},
+            agentToken=PROOF,
+        )
+
+    def declare(self) -> None:
+        """Bring the stack up with the canary at rest, and wait until the agent sees it."""
+        done = serinus("install-crd")
+        assert done.returncode == 0, done.stderr
+        result = self.project.stack.up()
+        assert result.ok, result.output
+        apply(*permission(self.project.name, "rescue", {"kind": "Group", "name": BREAK_GLASS}, "ingresses"))
+        self.until(lambda: self.status.get("verdict") == "insufficient")
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """The status as it is now, empty without one."""
+        found: dict[str, Any] = self.api.get(self.release_path).document.get("status", {})
+        return found
+
+    @property
+    def weight(self) -> str:
+        """The canary Ingress' weight as it is now."""
+        return str(self.api.get(self.ingress_path).document["metadata"]["annotations"][WEIGHT])
+
+    def until(self, true: Callable[[], bool], seconds: float = _SECONDS) -> None:
+        """Wait until it is true; a slow machine may take long."""
+        deadline = time.monotonic() + seconds
+        while not true():
+            assert time.monotonic() < deadline, (self.weight, self.status, self.log())
+            time.sleep(0.05)
+
+    def log(self) -> str:
+        """The last words of the agents."""
+        selected = "--selector=app.kubernetes.io/instance=chat-agent"
+        return kubernetes.kubectl("-n", self.project.name, "logs", selected, "--tail=20", "--prefix")
+
+    def break_canary(self, broken: bool = True) -> None:
+        """Let the canary fail every request from now on, or none."""
+        command = ["touch", _FAULT] if broken else ["rm", "-f", _FAULT]
+        kubernetes.kubectl("-n", self.project.name, "exec", "deployment/chat-echo-drill", "--", *command)
+
+    def resume(self) -> None:
+        """End the hold as a person does, and wait until the agent agrees."""
+        done = serinus("resume", "chat", "-n", self.project.name, "--reason", "a test looked at it", "--by", "ada")
+        assert done.returncode == 0, done.stdout + done.stderr
+        self.until(lambda: "hold" not in self.status and self.status.get("verdict") == "insufficient")
+
+    def rise(self) -> None:
+        """Raise the canary onto trial, and wait until the agent has seen it."""
+        self.project.up_at(WEIGHT_ON_TRIAL)
+        self.until(lambda: self.status.get("weight") == WEIGHT_ON_TRIAL)
+
+    def wait_for_the_cut(self) -> None:
+        """Wait until the Ingress is cut, the gateway follows, and the hold says why."""
+        self.until(lambda: self.weight == "0")
+        gateway.wait_for_weight(self.project.name, "chat", 0, _SECONDS)
+        self.until(lambda: "hold" in self.status and self.status.get("weight") == 0)
+
+    def demand_rollback(self, reason: str) -> int:
+        """Demand a rollback of the agent, as an alert's receiver may; the status code of its answer."""
+        service = self.api.get(f"/api/v1/namespaces/{self.project.name}/services/chat-agent").document
+        request = urllib.request.Request(
+            f"http://{service['spec']['clusterIP']}:8080/v1/rollback",
+            data=json.dumps({"service": "chat", "reason": reason}).encode(),
+            headers={"Authorization": f"Bearer {PROOF}", "Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310 (the same)
+            return int(answer.status)
