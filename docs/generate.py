@@ -1,6 +1,6 @@
 """Writes docs/reference/ from the code itself, so that it can't say anything else than the code does.
 
-usage: python docs/generate.py            (make docs)
+usage: python -m docs.generate            (make docs)
 """
 
 import re
