@@ -27,7 +27,7 @@ from tests.cluster.guarded import apply
 from tests.stack.mocked_engine import Run, run_program
 
 SALT = "a salt for tests only"
-_SECONDS = 60.0
+_SECONDS = 120.0
 _KINDS = {"Ingress": "networking.k8s.io/v1", "Service": "v1"}
 
 
