@@ -19,7 +19,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from local import agentimage, debian, engine, gateway, golang, kubernetes, network, podimage, processes, serving
+from local import (
+    agentimage,
+    debian,
+    engine,
+    gateway,
+    golang,
+    kubernetes,
+    monitoring,
+    network,
+    podimage,
+    processes,
+    serving,
+)
 from local.errors import LocalError
 from local.places import MODELS, NETWORK_RECORD, PKI, RUN, SERVING, STATE, Network, cache
 from local.places import network as chosen_network
@@ -52,7 +64,7 @@ def up() -> Network:
     _require_space()
     programs = install()
     daemons = [*kubernetes.daemons(net, programs), gateway.daemon(net)]
-    if not _all_healthy(daemons, net):
+    if not kubernetes.knows_its_users() or not _all_healthy(daemons, net):
         with step("clearing what an earlier run left"):
             clear()
         with step("starting the cluster", "10 s"):
@@ -61,6 +73,7 @@ def up() -> Network:
             NETWORK_RECORD.write_text(str(net.block))
             engine.prepare_store()
             _start(daemons, net, programs)
+    _watch(net)
     _publish(SERVING, serving.environment(_uv()))
     _publish(MODELS, serving.models(_uv()))
     _bring_image(programs, podimage.archive(), "image", "serinus.dev/service")
@@ -102,7 +115,8 @@ def status() -> list[Health]:
     if not RUN.exists():
         return []
     net = chosen_network()
-    daemons = [*kubernetes.daemons(net, debian.unpacked()), gateway.daemon(net)]
+    watchers = monitoring.daemons(net, debian.monitoring())
+    daemons = [*kubernetes.daemons(net, debian.unpacked()), gateway.daemon(net), *watchers]
     return [
         Health(daemon.name, pid, pid is not None and _probe(daemon, net)())
         for daemon in daemons
@@ -129,6 +143,7 @@ def clear() -> None:
 
 def _download() -> Path:
     programs = debian.unpacked()
+    debian.monitoring()
     podimage.root()
     serving.models(_uv())
     return programs
@@ -147,6 +162,22 @@ def _start(daemons: list[Daemon], net: Network, programs: Path) -> None:
         daemon.wait_until(_probe(daemon, net), _START_SECONDS)
 
 
+def _watch(net: Network) -> None:
+    """Start what watches the cluster, or what of it does not run. Traffic goes on meanwhile."""
+    watchers = monitoring.daemons(net, debian.monitoring())
+    if _all_healthy(watchers, net):
+        return
+    with step("starting Prometheus and Alertmanager", "2 s"):
+        monitoring.prepare(net)
+        monitoring.declare()
+        for watcher in watchers:
+            if watcher.pid() is None or not _probe(watcher, net)():
+                watcher.stop()
+                watcher.start()
+        for watcher in watchers:
+            watcher.wait_until(_probe(watcher, net), _START_SECONDS)
+
+
 def _all_healthy(daemons: list[Daemon], net: Network) -> bool:
     return network.exists() and all(daemon.pid() is not None and _probe(daemon, net)() for daemon in daemons)
 
@@ -158,6 +189,8 @@ def _probe(daemon: Daemon, net: Network) -> Callable[[], bool]:
         "apiserver": lambda: _answers(f"{net.api}/readyz", kubernetes.token("admin")),
         "kubelet": _node_ready,
         "gateway": lambda: _answers(f"{net.gateway_metrics.removesuffix('/metrics')}/ping"),
+        "prometheus": lambda: _answers(f"{net.prometheus}/-/ready"),
+        "alertmanager": lambda: _answers(f"{net.alertmanager}/-/ready"),
     }
     return probes.get(daemon.name, lambda: daemon.pid() is not None)
 

@@ -25,7 +25,8 @@ CONTAINERD_SOCKET = STATE / "containerd.sock"
 _CGROUP = "/serinus"
 _ETCD_PORT = 2379
 # Who may call the API server, by token: user name and groups, as its static token file wants them. The parts of
-# Kubernetes have their rights from its own bootstrap roles; the gateway gets its role in cluster.py.
+# Kubernetes have their rights from its own bootstrap roles; gateway and monitoring get theirs in
+# gateway.py and monitoring.py.
 _USERS = {
     "admin": ("serinus-admin", "system:masters"),
     "controller-manager": ("system:kube-controller-manager", ""),
@@ -33,6 +34,7 @@ _USERS = {
     "proxy": ("system:kube-proxy", ""),
     "kubelet": (f"system:node:{NODE}", "system:nodes"),
     "gateway": ("serinus-gateway", ""),
+    "monitoring": ("serinus-monitoring", ""),
 }
 
 
@@ -47,6 +49,11 @@ def prepare(net: Network, programs: Path) -> None:
     _write(RUN / "containerd.toml", _containerd_config(programs))
     _write(RUN / "cni" / "10-serinus.conflist", json.dumps(_cni_config(net)))
     _make_cgroup()
+
+
+def knows_its_users() -> bool:
+    """Whether every static user has a token; an API server reads them only when it starts."""
+    return all((PKI / f"{user}.token").exists() for user in _USERS)
 
 
 def token(user: str) -> str:
@@ -212,6 +219,7 @@ def _make_cgroup() -> None:
 def _keys(net: Network) -> None:
     """A certificate authority, the two certificates it signs, the key of service accounts, and the static tokens."""
     PKI.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _tokens()
     # Certificates name the node's address: another network needs others.
     if (PKI / "node").exists() and (PKI / "node").read_text() == net.node:
         return
@@ -237,13 +245,17 @@ def _keys(net: Network) -> None:
     _certificate("kubelet", f"/O=system:nodes/CN=system:node:{NODE}", f"subjectAltName=IP:{net.node},DNS:{NODE}")
     _certificate("kubelet-client", "/O=system:masters/CN=kube-apiserver", "extendedKeyUsage=clientAuth")
     _openssl("genrsa", "-out", "accounts.key", "2048")
+    _write(PKI / "node", net.node)
+
+
+def _tokens() -> None:
+    """A token for each user that has none yet, and the list of all for the API server."""
     lines = []
     for user, (name, group) in _USERS.items():
-        secret = secrets.token_hex(24)
-        _write(PKI / f"{user}.token", secret, mode=0o600)
-        lines.append(f'{secret},{name},{name},"{group}"')
+        if not (PKI / f"{user}.token").exists():
+            _write(PKI / f"{user}.token", secrets.token_hex(24), mode=0o600)
+        lines.append(f'{token(user)},{name},{name},"{group}"')
     _write(PKI / "tokens.csv", "\n".join(lines) + "\n", mode=0o600)
-    _write(PKI / "node", net.node)
 
 
 def _certificate(name: str, subject: str, extension: str) -> None:

@@ -27,6 +27,8 @@ KUBECONFIG = STATE / "kubeconfig"
 NETWORK_RECORD = STATE / "network"
 SERVING = STATE / "serving"
 MODELS = STATE / "models"
+MONITORING = STATE / "monitoring"
+"""What Prometheus and Alertmanager read and keep; see local/monitoring.py."""
 
 CONTEXT = "serinus-local"
 NAMESPACE = "serinus"
@@ -36,6 +38,8 @@ API_PORT = 6443
 GATEWAY_PORT = 80
 GATEWAY_METRICS_PORT = 9100
 GATEWAY_API_PORT = 9101
+PROMETHEUS_PORT = 9090
+ALERTMANAGER_PORT = 9093
 
 
 def cache() -> Path:
@@ -90,6 +94,14 @@ class Network:
     @property
     def gateway_metrics(self) -> str:
         return f"http://{self.node}:{GATEWAY_METRICS_PORT}/metrics"
+
+    @property
+    def prometheus(self) -> str:
+        return f"http://{self.node}:{PROMETHEUS_PORT}"
+
+    @property
+    def alertmanager(self) -> str:
+        return f"http://{self.node}:{ALERTMANAGER_PORT}"
 
 
 def network() -> Network:

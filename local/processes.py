@@ -77,6 +77,12 @@ class Daemon:
             raise LocalError(f"{self.name} ended at once", log=self.log)
         self.record.write_text(json.dumps({"pid": process.pid, "started": started, "recipe": self.recipe}))
 
+    def stop(self) -> None:
+        """Stop it, however it was started, and wait until it is gone."""
+        if record := _read_record(self.record):
+            _stop([record])
+        self.record.unlink(missing_ok=True)
+
     def wait_until(self, healthy: Callable[[], bool], seconds: float) -> None:
         """Wait for `healthy`. Raises LocalError with the log when the program ends or `seconds` pass before."""
         deadline = time.monotonic() + seconds
@@ -90,14 +96,17 @@ class Daemon:
 
 def stop_all() -> None:
     """Stop every recorded daemon, and wait until it is gone; the records go too."""
-    records = {path: record for path in RUN.glob("*.json") if (record := _read_record(path))}
+    _stop([record for path in RUN.glob("*.json") if (record := _read_record(path))])
+    for path in RUN.glob("*.json"):
+        path.unlink()
+
+
+def _stop(records: list[Record]) -> None:
     for wanted, seconds in ((signal.SIGTERM, _STOP_SECONDS), (signal.SIGKILL, _STOP_SECONDS)):
-        alive = [record for record in records.values() if _alive(record)]
+        alive = [record for record in records if _alive(record)]
         for record in alive:
             os.kill(record["pid"], wanted)
         _wait_gone(alive, seconds)
-    for path in RUN.glob("*.json"):
-        path.unlink()
 
 
 def kill_tree(pids: list[int]) -> None:

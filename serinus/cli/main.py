@@ -7,6 +7,7 @@ from rich.console import Console
 
 from local.errors import LocalError
 from serinus.cli import (
+    alerts,
     approve,
     cluster,
     demo,
@@ -36,6 +37,7 @@ app.command(name="rollback")(rollback.command)
 app.command(name="resume")(resume.command)
 app.command(name="approve")(approve.command)
 app.command(name="drill")(drill.command)
+app.add_typer(alerts.app, name="alerts")
 app.command(name="demo")(demo.command)
 app.command(name="plan")(plan.command)
 app.command(name="report")(report.command)

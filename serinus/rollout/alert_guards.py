@@ -62,8 +62,8 @@ def _defaults(threshold: float, window: int, lasting: int, samples: int, action:
 
 
 DEFAULTS: Mapping[str, Mapping[str, object]] = {
-    # Answers that failed at the gateway. The fast twin needs 4 of 10 before it fires: with 1 % of errors that happens
-    # to a good canary in less than one hour of a thousand.
+    # Answers that failed at the gateway. The fast twin needs 4 of 10 to 13 before it fires: with 1 % of errors that
+    # happens to a good canary in less than one hour of 200.
     "errorRate": _defaults(0.05, 60, 300, 20, "rollback"),
     "errorRateFast": _defaults(0.30, 15, 0, 10, "rollback"),
     # Answers that broke off in the middle: to the gateway they are successes.

@@ -7,7 +7,7 @@ time, and an agent that was away must hear again of what still fires.
 from dataclasses import dataclass
 from typing import Any
 
-from serinus.rollout.alert_rules import SERVICE_LABEL
+from serinus.rollout.alertmanager import SERVICE
 
 NAME = "serinus-agent"
 PATH = "/v1/alerts"
@@ -37,7 +37,7 @@ def operator_spec(receiver: Receiver) -> dict[str, Any]:
     return {
         "route": {
             "receiver": NAME,
-            "matchers": [{"name": SERVICE_LABEL, "value": receiver.service, "matchType": "="}],
+            "matchers": [{"name": SERVICE, "value": receiver.service, "matchType": "="}],
             # Every alert is a message of its own: none waits for another.
             "groupBy": ["..."],
             "groupWait": "0s",
@@ -71,7 +71,7 @@ def plain_config(receiver: Receiver, token_file: str) -> dict[str, Any]:
     return {
         "route": {
             "receiver": name,
-            "matchers": [f'{SERVICE_LABEL}="{receiver.service}"', f'namespace="{receiver.namespace}"'],
+            "matchers": [f'{SERVICE}="{receiver.service}"', f'namespace="{receiver.namespace}"'],
             "group_by": ["..."],
             "group_wait": "0s",
             "group_interval": _GROUP_INTERVAL,

@@ -11,10 +11,9 @@ from typing import Any
 from serinus.rollout import alert_queries as ask
 from serinus.rollout.alert_guards import Budget, Guard, Guards
 from serinus.rollout.alert_queries import Arms
+from serinus.rollout.alertmanager import ACTION, SERVICE
 from serinus.rollout.demand import Action
 
-SERVICE_LABEL = "serinus_service"
-ACTION_LABEL = "serinus_action"
 GUARD_LABEL = "serinus_guard"
 RELEASE_LABEL = "serinus_release"
 
@@ -64,8 +63,8 @@ def _alert(service: str, arms: Arms, name: str, guard: Guard, rule: Rule) -> dic
         "expr": rule.expression,
         "for": f"{guard.forSeconds}s",
         "labels": {
-            SERVICE_LABEL: service,
-            ACTION_LABEL: action.value,
+            SERVICE: service,
+            ACTION: action.value,
             GUARD_LABEL: name,
             RELEASE_LABEL: arms.release,
             # An operator routes an alert only to those who are asked in the alert's own namespace.

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from serinus.rollout.alert_guards import DEFAULTS
 from serinus.rollout.alert_receiver import Receiver, operator_spec, plain_config
 from serinus.rollout.manifest import load_release
 from stacks.settings import Settings, SettingsError, read_settings
@@ -110,3 +111,10 @@ def test_the_operators_receiver_and_the_plain_one_say_the_same() -> None:
     assert plain["receivers"][0]["name"] == plain["route"]["receiver"]
     assert hook["httpConfig"]["authorization"]["credentials"] == {"name": "chat-agent", "key": "token"}
     assert "token" not in json.dumps(plain).replace("/etc/alertmanager/token", ""), "no secret, only where it lies"
+
+
+def test_every_guard_is_told_of_where_its_alert_points_to() -> None:
+    text = (ROOT / "docs" / "alerts.md").read_text()
+    for name in DEFAULTS:
+        assert f"\n### {name}\n" in text, name
+        assert f"\n| {name} | " in text, name
