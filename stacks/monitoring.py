@@ -1,10 +1,11 @@
-"""What watches the service from outside: the guards as rules for the cluster's Prometheus."""
+"""What watches the service from outside: the guards as rules for the cluster's Prometheus, and a dashboard."""
 
 from typing import Any
 
 import pulumi
 
 from components.alert_rules import AlertRules, AlertRulesArgs
+from components.dashboard import Dashboard, DashboardArgs
 from components.model_service import PORT_NAME
 from serinus.rollout.alert_queries import Arms, gateway_label
 from serinus.rollout.alert_rules import rule_groups
@@ -22,6 +23,11 @@ def declare_alerts(settings: Settings, opts: pulumi.ResourceOptions) -> None:
         ),
         opts,
     )
+
+
+def declare_dashboard(settings: Settings, opts: pulumi.ResourceOptions) -> None:
+    """Declare the service's dashboard. A step changes nothing in it."""
+    Dashboard(DashboardArgs(settings.service, settings.namespace, settings.monitoringLabels), opts)
 
 
 def alert_groups(settings: Settings) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from components.weight_guard import WeightGuard
 from serinus.rollout.admission import Guarded
 from serinus.rollout.canary_release import Spec
 from stacks.agent import declare_agent
-from stacks.monitoring import declare_alerts
+from stacks.monitoring import declare_alerts, declare_dashboard
 from stacks.routing import declare_edge, split_annotations, split_host, split_match
 from stacks.settings import Settings
 
@@ -70,6 +70,8 @@ def declare(settings: Settings) -> None:
             declare_agent(settings, settings.agent, settings.agentToken.get_secret_value(), inside, release)
     if settings.monitoring:
         declare_alerts(settings, inside)
+    if settings.dashboard:
+        declare_dashboard(settings, inside)
 
 
 def _hash_key(settings: Settings, opts: pulumi.ResourceOptions) -> list[k8s.core.v1.Secret]:

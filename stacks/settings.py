@@ -226,6 +226,7 @@ class Settings(BaseModel):
     expected: Annotated[Expected | None, BeforeValidator(_mapping_or_none)] = Field(
         description='a mapping such as {"requestsPerSecond": 20, "smallestRegression": 0.05}, or nothing'
     )
+    dashboard: Annotated[bool, BeforeValidator(_flag)] = Field(description="true or false")
     gpu: Count = Field(ge=0, le=64, description="an integer from 0 to 64")
     hashKey: Secret = Field(description="a secret of at least 16 characters (`pulumi config set --secret`), or nothing")
     nodeMounts: Annotated[tuple[NodeMount, ...], BeforeValidator(_list)] = Field(

@@ -57,11 +57,6 @@ def risen(series: str, window: int, by: str = "") -> str:
     return f"sum by ({by}) ({inner})" if by else f"(sum({inner}) or vector(0))"
 
 
-def share(part: str, whole: str, samples: int) -> tuple[str, str]:
-    """Return the query of a share, and the condition under which it says anything."""
-    return f"{part} / {whole}", f"{whole} >= {max(samples, 1)}"
-
-
 def gateway_requests(arm: str, window: int, code: str = "") -> str:
     """The requests that the gateway answered for one arm; `code` is a regular expression."""
     labels = {"service": arm, **({"code": f"~{code}"} if code else {})}

@@ -26,24 +26,40 @@ _SEVERITY = {Action.ROLLBACK: "critical", Action.HOLD: "warning", Action.NOTIFY:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a guard asks: an expression that has a value while it is violated, and the sentence for people.
+    """What a guard asks, and the sentence for people.
 
-    The sentence may hold Prometheus' templates; `$value` is the expression's value.
+    It is violated while `value` is there, is above `limit` where it has one, and `samples` are at least `least`. The
+    sentence may hold Prometheus' templates; `$value` is the value.
     """
 
-    expression: str
+    value: str
     says: str
+    limit: float | None = None
+    samples: str = ""
+    least: int = 0
+
+    @property
+    def expression(self) -> str:
+        """What has a value while the rule is violated."""
+        above = "" if self.limit is None else f" > {self.limit:g}"
+        return f"{self.value}{above}" + (f" and on () {self.samples} >= {self.least}" if self.samples else "")
+
+
+def asked(arms: Arms, guards: Guards) -> dict[str, Rule]:
+    """Return what each guard asks, by name; none for a guard that is off or has nothing to ask at this weight."""
+    found = {name: _RULES[name](arms, guard) for name, guard in guards.on().items()}
+    return {name: rule for name, rule in found.items() if rule}
 
 
 def rule_groups(service: str, arms: Arms, guards: Guards) -> list[dict[str, Any]]:
     """Return the groups of rules for a service's canary; none for a guard that is off."""
-    rules = [(name, guard, _RULES[name](arms, guard)) for name, guard in guards.on().items()]
+    rules = [(name, guards.on()[name], rule) for name, rule in asked(arms, guards).items()]
     groups = []
     for suffix, seconds, fast in (("fast", FAST_SECONDS, True), ("slow", SLOW_SECONDS, False)):
         alerts = [
             _alert(service, arms, name, guard, rule)
             for name, guard, rule in rules
-            if rule and (guard.windowSeconds <= _FAST_WINDOW) == fast
+            if (guard.windowSeconds <= _FAST_WINDOW) == fast
         ]
         if alerts:
             name = f"serinus.{arms.namespace}.{service}.{suffix}"
@@ -88,9 +104,9 @@ def _span(seconds: int) -> str:
 
 def _above(part: str, whole: str, guard: Guard, what: str) -> Rule:
     """A share that is too large, of enough samples."""
-    value, enough = ask.share(part, whole, guard.minSamples)
     limit = f"the limit is {_percent(guard.threshold)} over {_span(guard.windowSeconds)}"
-    return Rule(f"{value} > {guard.threshold:g} and {enough}", f"{{{{ $value | humanizePercentage }}}} {what}; {limit}")
+    said = f"{{{{ $value | humanizePercentage }}}} {what}; {limit}"
+    return Rule(f"{part} / {whole}", said, guard.threshold, whole, max(guard.minSamples, 1))
 
 
 def _errors(arms: Arms, guard: Guard) -> Rule:
@@ -108,10 +124,10 @@ def _slow(quantile: float) -> Callable[[Arms, Guard], Rule]:
     def rule(arms: Arms, guard: Guard) -> Rule:
         window = guard.windowSeconds
         value = ask.gateway_quantile(arms.gateway_canary, quantile, window)
-        enough = f"{ask.gateway_requests(arms.gateway_canary, window)} >= {max(guard.minSamples, 1)}"
+        requests = ask.gateway_requests(arms.gateway_canary, window)
         limit = f"the limit is {guard.threshold:g} s over {_span(window)}"
         said = f"P{quantile * 100:g} of whole answers is {{{{ $value | humanizeDuration }}}}; {limit}"
-        return Rule(f"{value} > {guard.threshold:g} and on () {enough}", said)
+        return Rule(value, said, guard.threshold, requests, max(guard.minSamples, 1))
 
     return rule
 
@@ -119,7 +135,7 @@ def _slow(quantile: float) -> Callable[[Arms, Guard], Rule]:
 def _gpu(arms: Arms, guard: Guard) -> Rule:
     limit = f"the limit is {_percent(guard.threshold)}"
     said = f"a GPU's memory is {{{{ $value | humanizePercentage }}}} full; {limit}"
-    return Rule(f"{ask.gpu_memory(arms)} > {guard.threshold:g}", said)
+    return Rule(ask.gpu_memory(arms), said, guard.threshold)
 
 
 def _offensive(arms: Arms, guard: Guard) -> Rule:
@@ -144,7 +160,7 @@ def _budget(arms: Arms, guard: Guard) -> Rule:
     window = guard.windowSeconds
     cost = " + ".join(f"{ask.tokens(arms, which, window)} * {price / 1e6:g}" for which, price in prices.items())
     said = f"it cost {{{{ $value | humanize }}}} in {_span(window)}; the budget is {guard.threshold:g}"
-    return Rule(f"({cost}) > {guard.threshold:g}", said)
+    return Rule(f"({cost})", said, guard.threshold)
 
 
 def _telemetry_lost(arms: Arms, guard: Guard) -> Rule | None:
@@ -157,9 +173,9 @@ def _no_traffic(arms: Arms, guard: Guard) -> Rule | None:
     if not arms.weight:
         return None
     canary, both = _both(arms, guard.windowSeconds)
-    expected = f"{both} * {arms.weight / 100:g}"
+    expected = f"({both} * {arms.weight / 100:g})"
     said = f"at weight {arms.weight} some {{{{ $value | humanize }}}} requests were to be expected, and none came"
-    return Rule(f"{expected} >= {max(guard.minSamples, 1)} and {canary} == 0", said)
+    return Rule(f"({expected} and {canary} == 0)", said, samples=expected, least=max(guard.minSamples, 1))
 
 
 def _weight_mismatch(arms: Arms, guard: Guard) -> Rule:
@@ -167,7 +183,7 @@ def _weight_mismatch(arms: Arms, guard: Guard) -> Rule:
     # abs() needs the difference, so that the value is one; the sentence says which way from what is declared.
     value = f"abs({canary} / {both} - {arms.weight / 100:g})"
     said = f"the stack declares weight {arms.weight}, the gateway is {{{{ $value | humanizePercentage }}}} off"
-    return Rule(f"{value} > {guard.threshold:g} and {both} >= {max(guard.minSamples, 1)}", said)
+    return Rule(value, said, guard.threshold, both, max(guard.minSamples, 1))
 
 
 def _both(arms: Arms, window: int) -> tuple[str, str]:

@@ -42,7 +42,7 @@ def test_the_rules_are_those_of_the_stacks_settings_and_prometheus_takes_them(pr
         rule["labels"]["serinus_guard"]: rule for group in yaml.safe_load(text)["groups"] for rule in group["rules"]
     }
     assert told.keys() == DEFAULTS.keys() - {"budget"}
-    assert "> 0.02 and" in told["errorRate"]["expr"]
+    assert "> 0.02 and on ()" in told["errorRate"]["expr"]
     (project / "rules.yml").write_text(text)
     checked = [debian.monitoring() / "usr/bin/promtool", "check", "rules", "rules.yml"]
     subprocess.run(checked, check=True, capture_output=True, timeout=30)

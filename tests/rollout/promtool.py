@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 STEP = 5
-"""Seconds between two looks at the targets."""
+"""Seconds between two looks at the targets, where a test has no other."""
 UP = 'up{job="all",instance="one"}'
 
 Unit = Mapping[str, float]
@@ -39,30 +39,32 @@ class Case:
     born: frozenset[str] = frozenset()
     """The series that do not exist before they rise."""
 
-    def series(self) -> dict[str, str]:
+    def series(self, step: int = STEP) -> dict[str, str]:
         """The values of all series, as promtool wants them."""
         names = {name for stretch in self.history for _, unit in stretch.units for name in unit}
-        values = {name: list(_values(self.history, name, name in self.born)) for name in names}
+        values = {name: list(_values(self.history, name, name in self.born, step)) for name in names}
         values.update({name: list(given) for name, given in self.gauges.items()})
-        length = max((len(one) for one in values.values()), default=sum(s.seconds for s in self.history) // STEP + 1)
+        length = max((len(one) for one in values.values()), default=sum(s.seconds for s in self.history) // step + 1)
         values.setdefault(UP, [1] * length)
         return {name: " ".join("_" if v is None else f"{v:g}" for v in one) for name, one in values.items()}
 
 
-def _values(history: Sequence[Stretch], series: str, born: bool) -> Iterator[float | None]:
+def _values(history: Sequence[Stretch], series: str, born: bool, step: int) -> Iterator[float | None]:
     total = 0.0
     seen = not born
     yield 0 if seen else None
     for stretch in history:
         if stretch.reset:
             total = 0
-        for _ in range(stretch.seconds // STEP):
+        for _ in range(stretch.seconds // step):
             total += sum(count * unit.get(series, 0) for count, unit in stretch.units)
             seen = seen or total > 0
             yield total if seen else None
 
 
-def check(promtool: Path, folder: Path, groups: list[dict[str, Any]], alert: str, cases: Sequence[Case]) -> None:
+def check(
+    promtool: Path, folder: Path, groups: list[dict[str, Any]], alert: str, cases: Sequence[Case], step: int = STEP
+) -> None:
     """Assert that the alert fires when the cases say so. All cases run in one process."""
     (folder / "rules.json").write_text(json.dumps({"groups": groups}))
     tests = []
@@ -71,8 +73,8 @@ def check(promtool: Path, folder: Path, groups: list[dict[str, Any]], alert: str
         tests.append(
             {
                 "name": case.says,
-                "interval": f"{STEP}s",
-                "input_series": [{"series": name, "values": values} for name, values in case.series().items()],
+                "interval": f"{step}s",
+                "input_series": [{"series": name, "values": values} for name, values in case.series(step).items()],
                 "promql_expr_test": [
                     {
                         "expr": f"count({what}) > bool 0 or vector(0)",
@@ -83,7 +85,7 @@ def check(promtool: Path, folder: Path, groups: list[dict[str, Any]], alert: str
                 ],
             }
         )
-    run(promtool, folder, {"rule_files": ["rules.json"], "evaluation_interval": f"{STEP}s", "tests": tests})
+    run(promtool, folder, {"rule_files": ["rules.json"], "evaluation_interval": f"{step}s", "tests": tests})
 
 
 def run(promtool: Path, folder: Path, document: Mapping[str, Any]) -> None:

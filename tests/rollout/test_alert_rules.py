@@ -98,7 +98,8 @@ def test_a_guard_on_a_share_fires_when_the_share_is_passed_and_only_then(
     groups = rule_groups("chat", ARMS, only)
     asked = expression(groups)
     # Ten times as many in a window as are needed; for the fast ones what a busy service has.
-    rate = 10 * guard.minSamples * STEP / guard.windowSeconds
+    step = STEP if guard.windowSeconds <= 30 else 3 * STEP
+    rate = 10 * guard.minSamples * step / guard.windowSeconds
     window, lasting = guard.windowSeconds, guard.forSeconds
     settled = window + lasting + 60
     above, below = min(1.0, 1.6 * limit), 0.6 * limit
@@ -106,9 +107,9 @@ def test_a_guard_on_a_share_fires_when_the_share_is_passed_and_only_then(
     def stretch(seconds: int, share: float, reset: bool = False, rate: float = rate) -> Stretch:
         return Stretch(seconds, [(rate * share, bad), (rate * (1 - share), good)], reset)
 
-    few = stretch(settled, 1.0, rate=0.5 * guard.minSamples * STEP / window)
+    few = stretch(settled, 1.0, rate=0.5 * guard.minSamples * step / window)
     # Bad requests whose series did not exist before them, in one step between two looks.
-    burst = [stretch(window + 60, 0), Stretch(STEP, [(4 * rate * window / STEP, bad)]), stretch(window // 3, 0)]
+    burst = [stretch(window + 60, 0), Stretch(step, [(4 * rate * window / step, bad)]), stretch(window // 3, 0)]
     check(
         promtool,
         tmp_path,
@@ -120,18 +121,19 @@ def test_a_guard_on_a_share_fires_when_the_share_is_passed_and_only_then(
             Case("too few to tell", [few], {settled: False}),
             Case("no requests", [stretch(settled, 0, rate=0)], {settled: False}),
             Case("no series", [Stretch(settled)], {settled: False}),
-            Case("it was so for a moment only", [stretch(window, 0), stretch(STEP, above)], {window + STEP: False}),
-            Case("well again", [stretch(settled, above), stretch(window + 20, 0)], {settled + window + 20: False}),
+            Case("it was so for a moment only", [stretch(window, 0), stretch(step, above)], {window + step: False}),
+            Case("well again", [stretch(settled, above), stretch(window + 30, 0)], {settled + window + 30: False}),
             Case("reset while passed", [stretch(settled, above), stretch(60, above, True)], {settled + 60: True}),
             Case("reset while kept", [stretch(settled, below), stretch(60, below, True)], {settled + 60: False}),
             Case(
                 "the first bad ones, unseen before",
                 burst,
-                {window + 60: False, window + 60 + STEP: True},
+                {window + 60: False, window + 60 + step: True},
                 of=asked,
                 born=frozenset(set(bad) - set(good)),
             ),
         ],
+        step,
     )
 
 
@@ -261,10 +263,10 @@ def test_a_weight_that_is_not_the_declared_one_is_told(
 ) -> None:
     arms = Arms("serinus", RELEASE, "chat-v2", CANARY, STABLE, weight)
     groups = rule_groups("chat", arms, guards(weightMismatch={"action": "notify"}))
-    steady = Stretch(700, both(canary, 20 - canary))
+    steady = Stretch(705, both(3 * canary, 60 - 3 * canary))
     reset = Stretch(60, steady.units, reset=True)
     alert = alert_name("weightMismatch")
-    check(promtool, tmp_path, groups, alert, [Case("seen", [steady, reset], {700: told, 760: told})])
+    check(promtool, tmp_path, groups, alert, [Case("seen", [steady, reset], {705: told, 765: told})], 3 * STEP)
 
 
 def test_a_weight_is_not_told_to_be_wrong_without_requests_or_just_after_a_step(promtool: Path, tmp_path: Path) -> None:

@@ -118,3 +118,12 @@ def test_every_guard_is_told_of_where_its_alert_points_to() -> None:
     for name in DEFAULTS:
         assert f"\n### {name}\n" in text, name
         assert f"\n| {name} | " in text, name
+
+
+def test_a_dashboard_is_declared_where_it_is_asked_for_and_a_step_changes_nothing_in_it(program: Program) -> None:
+    before, after = program(dashboard=True, weight=5), program(dashboard=True, weight=20)
+    assert set(before.resources) - set(program().resources) == {"Dashboard/chat-dashboard", "ConfigMap/chat-dashboard"}
+    declared = before["ConfigMap/chat-dashboard"].inputs
+    assert declared["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert declared == after["ConfigMap/chat-dashboard"].inputs
+    assert json.loads(declared["data"]["serinus-chat.json"])["title"] == "Canary of serinus/chat"
