@@ -8,7 +8,7 @@ from components.alert_rules import AlertRules, AlertRulesArgs
 from components.dashboard import Dashboard, DashboardArgs
 from components.model_service import PORT_NAME
 from serinus.rollout.alert_queries import Arms, gateway_label
-from serinus.rollout.alert_rules import rule_groups
+from serinus.rollout.alert_rules import Rule, asked, rule_groups
 from stacks.settings import Settings
 
 
@@ -31,11 +31,22 @@ def declare_dashboard(settings: Settings, opts: pulumi.ResourceOptions) -> None:
 
 
 def alert_groups(settings: Settings) -> list[dict[str, Any]]:
-    """Return the groups of rules as the settings want them."""
+    """Return the groups of rules as the settings want them; none without a canary."""
+    arms = _arms(settings)
+    return rule_groups(settings.service, arms, settings.alerts) if arms else []
+
+
+def asked_by(settings: Settings) -> dict[str, Rule]:
+    """Return what each guard of the settings asks, by its name; nothing without a canary."""
+    arms = _arms(settings)
+    return asked(arms, settings.alerts) if arms else {}
+
+
+def _arms(settings: Settings) -> Arms | None:
     if settings.canary is None:
-        return []
+        return None
     place = (settings.namespace, f"{settings.service}-stable", f"{settings.service}-{settings.stable.name}", PORT_NAME)
-    arms = Arms(
+    return Arms(
         namespace=settings.namespace,
         release=settings.canary.id,
         pods=f"{settings.service}-{settings.canary.name}",
@@ -43,4 +54,3 @@ def alert_groups(settings: Settings) -> list[dict[str, Any]]:
         gateway_stable=gateway_label(*place),
         weight=settings.weight,
     )
-    return rule_groups(settings.service, arms, settings.alerts)

@@ -9,6 +9,7 @@ from local.errors import LocalError
 from serinus.cli import (
     alerts,
     approve,
+    backtest,
     cluster,
     demo,
     drill,
@@ -44,6 +45,7 @@ app.command(name="report")(report.command)
 app.command(name="promote", help=promote.HELP)(promote.command)
 app.command(name="route")(route.command)
 app.command(name="buckets")(route.buckets)
+app.command(name="backtest")(backtest.command)
 app.command(name="install-crd")(install_crd.command)
 
 

@@ -55,16 +55,21 @@ def rule_groups(service: str, arms: Arms, guards: Guards) -> list[dict[str, Any]
     """Return the groups of rules for a service's canary; none for a guard that is off."""
     rules = [(name, guards.on()[name], rule) for name, rule in asked(arms, guards).items()]
     groups = []
-    for suffix, seconds, fast in (("fast", FAST_SECONDS, True), ("slow", SLOW_SECONDS, False)):
+    for suffix, seconds in (("fast", FAST_SECONDS), ("slow", SLOW_SECONDS)):
         alerts = [
             _alert(service, arms, name, guard, rule)
             for name, guard, rule in rules
-            if (guard.windowSeconds <= _FAST_WINDOW) == fast
+            if seconds_between_looks(guard) == seconds
         ]
         if alerts:
             name = f"serinus.{arms.namespace}.{service}.{suffix}"
             groups.append({"name": name, "interval": f"{seconds}s", "rules": alerts})
     return groups
+
+
+def seconds_between_looks(guard: Guard) -> int:
+    """How often a guard's rule is looked at."""
+    return FAST_SECONDS if guard.windowSeconds <= _FAST_WINDOW else SLOW_SECONDS
 
 
 def alert_name(guard: str) -> str:
