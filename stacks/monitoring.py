@@ -5,15 +5,20 @@ from typing import Any
 import pulumi
 
 from components.alert_rules import AlertRules, AlertRulesArgs
+from components.alert_webhook import AlertWebhook, AlertWebhookArgs
 from components.dashboard import Dashboard, DashboardArgs
 from components.model_service import PORT_NAME
 from serinus.rollout.alert_queries import Arms, gateway_label
+from serinus.rollout.alert_receiver import Receiver
 from serinus.rollout.alert_rules import Rule, asked, rule_groups
 from stacks.settings import Settings
 
 
 def declare_alerts(settings: Settings, opts: pulumi.ResourceOptions) -> None:
-    """Declare the rules of the service's canary; without a canary there is no rule, but the objects stay."""
+    """Declare the rules of the service's canary, and their way to the agent where there is one.
+
+    Without a canary there is no rule, but the objects stay.
+    """
     AlertRules(
         AlertRulesArgs(
             service=settings.service,
@@ -23,6 +28,9 @@ def declare_alerts(settings: Settings, opts: pulumi.ResourceOptions) -> None:
         ),
         opts,
     )
+    if settings.agent is not None:
+        receiver = Receiver(settings.service, settings.namespace)
+        AlertWebhook(AlertWebhookArgs(receiver, settings.monitoringLabels), opts)
 
 
 def declare_dashboard(settings: Settings, opts: pulumi.ResourceOptions) -> None:

@@ -35,7 +35,7 @@ def receiver(
 ) -> None:
     """Print the route and the receiver that tell the agent, to be put into alertmanager.yml."""
     settings = stack_settings(stack)
-    config = plain_config(Receiver(settings.service, settings.namespace, f"{settings.service}-agent"), token_file)
+    config = plain_config(Receiver(settings.service, settings.namespace), token_file)
     _show({"route": {"routes": [config["route"]]}, "receivers": config["receivers"]})
 
 

@@ -20,11 +20,15 @@ _REPEAT_INTERVAL = "1m"
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """The agent of one service. Its bearer token lies in the key TOKEN_KEY of `secret`, in the same namespace."""
+    """The agent of one service."""
 
     service: str
     namespace: str
-    secret: str
+
+    @property
+    def secret(self) -> str:
+        """The Secret beside it that holds its token, under TOKEN_KEY."""
+        return f"{self.service}-agent-token"
 
     @property
     def url(self) -> str:

@@ -101,7 +101,7 @@ def test_labels_are_a_mapping_of_texts(kubeconfig: Path) -> None:
 
 
 def test_the_operators_receiver_and_the_plain_one_say_the_same() -> None:
-    receiver = Receiver("chat", "serinus", "chat-agent")
+    receiver = Receiver("chat", "serinus")
     plain = plain_config(receiver, "/etc/alertmanager/token")
     spec = operator_spec(receiver)
     assert plain["route"]["group_wait"] == spec["route"]["groupWait"] == "0s"
@@ -109,7 +109,7 @@ def test_the_operators_receiver_and_the_plain_one_say_the_same() -> None:
     assert webhook["url"] == hook["url"] == "http://chat-agent.serinus.svc:8080/v1/alerts"
     assert webhook["send_resolved"] is hook["sendResolved"] is True
     assert plain["receivers"][0]["name"] == plain["route"]["receiver"]
-    assert hook["httpConfig"]["authorization"]["credentials"] == {"name": "chat-agent", "key": "token"}
+    assert hook["httpConfig"]["authorization"]["credentials"] == {"name": "chat-agent-token", "key": "token"}
     assert "token" not in json.dumps(plain).replace("/etc/alertmanager/token", ""), "no secret, only where it lies"
 
 
@@ -118,6 +118,22 @@ def test_every_guard_is_told_of_where_its_alert_points_to() -> None:
     for name in DEFAULTS:
         assert f"\n### {name}\n" in text, name
         assert f"\n| {name} | " in text, name
+
+
+def test_alerts_go_to_the_declared_agent_with_the_token_that_it_knows(program: Program) -> None:
+    agent = {"image": "localhost/serinus-agent:local", "gatewayMetrics": ["http://10.0.0.1:9100/metrics"]}
+    run = program(guard=True, agent=agent, agentToken="a-token-for-this-test", monitoring=True)
+    spec = run["AlertmanagerConfig/chat"].inputs["spec"]
+    (webhook,) = spec["receivers"][0]["webhookConfigs"]
+    service = run["Service/chat-agent"].inputs
+    (port,) = service["spec"]["ports"]
+    place = f"{service['metadata']['name']}.{service['metadata']['namespace']}.svc:{int(port['port'])}"
+    assert webhook["url"] == f"http://{place}/v1/alerts"
+    token = webhook["httpConfig"]["authorization"]["credentials"]
+    secret = run[f"Secret/{token['name']}"].inputs["stringData"]
+    assert token["key"] in secret["value"]  # encrypted in the state
+    assert "a-token-for-this-test" not in json.dumps(spec)
+    assert "AlertmanagerConfig/chat" not in program(monitoring=True).resources
 
 
 def test_a_dashboard_is_declared_where_it_is_asked_for_and_a_step_changes_nothing_in_it(program: Program) -> None:
