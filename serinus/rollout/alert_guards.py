@@ -82,8 +82,9 @@ DEFAULTS: Mapping[str, Mapping[str, object]] = {
     "budget": _defaults(0.0, DAY_SECONDS, 0, 0, OFF),
     # Without data no other guard can speak.
     "telemetryLost": _defaults(0.0, 60, 60, 0, "hold"),
-    # Samples are the canary's requests that were to be expected.
-    "noTraffic": _defaults(0.0, 300, 0, 10, "hold"),
+    # Samples are the canary's requests that were to be expected. It fires after every cut too, and must not hold what
+    # somebody has just resumed; without traffic nothing is judged to pass anyway.
+    "noTraffic": _defaults(0.0, 300, 0, 10, "notify"),
     # The threshold is the difference of the shares: 0.1 is ten points of a hundred.
     "weightMismatch": _defaults(0.10, 300, 300, 500, "notify"),
 }
