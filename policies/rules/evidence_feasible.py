@@ -7,7 +7,7 @@ from policies.checkpoint import CheckpointError
 from policies.rule import rule
 from policies.steps import sentences, step_of
 from serinus.rollout.canary_release import ladder_of
-from serinus.rollout.outlook import unseen
+from serinus.rollout.expected import unseen
 
 
 def build(sources: Sources = Sources()) -> ResourceValidationPolicy:  # noqa: B008 (it is frozen)

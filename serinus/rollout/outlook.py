@@ -3,13 +3,11 @@
 import math
 from dataclasses import dataclass
 
-from serinus.rollout.expected import Expected as Stated
 from serinus.rollout.feasibility import Traffic, check_bake, seconds_to_fail, seconds_to_pass
 from serinus.rollout.judge import STANDARD
 from serinus.rollout.ladder import Ladder
 from serinus.rollout.plan import Feasibility, Need, Step
 from serinus.rollout.status import Status
-from serinus.rollout.violation import Violation
 
 _OBJECTIVE = STANDARD.objectives["errors"]
 USUAL = 0.01
@@ -25,21 +23,6 @@ class Expected:
     per_second: float | None = None
     usual: float | None = None
     worth_seeing: float = _OBJECTIVE.limit
-
-
-def unseen(expected: Stated, ladder: Ladder, weight: int) -> list[Violation]:
-    """Return why a bake at `weight` percent can't show what it is meant to show; an empty list says that it can.
-
-    A step without a bake time is not meant to show anything, and at the top there is nothing to compare with.
-    """
-    rung = ladder.last_rung(weight)
-    bake = rung.bake_seconds if rung else 0
-    if not bake or 1.0 - weight / 100.0 < STANDARD.comparable:
-        return []
-    traffic = Traffic(expected.requests_per_second, weight, expected.usual)
-    found = check_bake(STANDARD, _OBJECTIVE, traffic, bake, expected.smallest_regression)
-    # That a healthy canary takes longer than the bake costs time, and no user.
-    return [one for one in found if one.code == "evidence-infeasible"]
 
 
 def outlook(expected: Expected, status: Status | None, step: Step | None, ladder: Ladder | str) -> Feasibility | str:
