@@ -105,7 +105,7 @@ def test_a_cut_and_a_change_by_hand_are_told_apart(project: Project) -> None:
     kubernetes.kubectl(*flags, input=json.dumps(patch))
     report = plan(project, 20)
     assert (report["exitCode"], report["step"]["old"]) == (1, 0)
-    assert {one["rule"] for one in report["refusals"]} == {"field-conflict", "skipped-rung", "held"}
+    assert {one["rule"] for one in report["refusals"]} == {"field-conflict", "weight-ladder", "held"}
     (row,) = report["drift"]
     assert (row["checkpoint"], row["live"], row["cause"]) == ("5", "0", "cut by the agent")
 
