@@ -173,7 +173,17 @@ def _step(memory: Memory, world: World, weight: int, now: datetime) -> tuple[Mem
     if old == weight:
         return after, []
     by = (world.route.writer if world.route else "") or "unknown"
-    return after, [Deed(Kind.STEP, world.spec.service, by, f"from {old} % to {weight} %", now, canary, old, weight)]
+    stepped = Deed(Kind.STEP, world.spec.service, by, f"from {old} % to {weight} %", now, canary, old, weight)
+    return after, [stepped, *_overridden(world, stepped)]
+
+
+def _overridden(world: World, step: Deed) -> list[Deed]:
+    """A rise under an override goes on record with its name and its reason, whether it would have needed one or not."""
+    override = world.spec.override
+    if override is None or step.new <= step.old or step.at >= override.until:
+        return []
+    reason = f"{override.reason} (until {override.until:%Y-%m-%d %H:%M %Z})"
+    return [replace(step, kind=Kind.OVERRIDE, by=override.by, reason=reason)]
 
 
 def _blind(memory: Memory, weight: int, rules: Rules, now: datetime, tick: datetime) -> Memory:

@@ -297,6 +297,23 @@ def test_a_step_by_others_is_noted_once_and_begins_its_bake() -> None:
     assert play.deeds == [Kind.STEP]
 
 
+@pytest.mark.parametrize(
+    ("weight", "hours", "kinds"),
+    [(50, 1, [Kind.STEP, Kind.OVERRIDE]), (50, -1, [Kind.STEP]), (5, 1, [Kind.STEP])],
+    ids=["a rise", "a rise after its end", "a decrease"],
+)
+def test_a_rise_under_an_override_goes_on_record_with_who_and_why(weight: int, hours: int, kinds: list[Kind]) -> None:
+    play = Play()
+    play.seconds(10)
+    override = {"by": "ada", "reason": "a fix", "until": (play.now + timedelta(hours=hours)).isoformat()}
+    play.world = replace(play.world, spec=read_spec(SPEC | {"override": override}), route=Play.route(weight))
+    found = play.second()
+    assert [deed.kind for deed in found.deeds] == kinds
+    if len(kinds) == 2:
+        assert (found.deeds[1].by, found.deeds[1].old, found.deeds[1].new) == ("ada", 20, 50)
+        assert found.deeds[1].reason.startswith("a fix (until ")
+
+
 @given(st.lists(st.floats(0.001, 9.0), min_size=5, max_size=30))
 def test_a_step_never_bakes_longer_than_it_lasts(pauses: list[float]) -> None:
     play = Play()
