@@ -181,6 +181,8 @@ class Api:
         if self._session is None:
             raise RuntimeError("the client is used outside of `async with`")
         what = f"{method} {path}"
+        if self._session.closed:
+            raise ApiError(0, f"{what}: this client was closed")
         body = None if document is None else json.dumps(document)
         try:
             headers = self._access.headers() | {"Accept": "application/json"}

@@ -122,6 +122,8 @@ class Rollout:
 
     async def turn(self) -> None:
         """Do one turn. What fails is said, and tried again in the next one."""
+        if self._hurry is not None:
+            await self._hurry
         now, tick = datetime.now(UTC), ticking()
         memory = self._memory
         if memory.hearing is not None:

@@ -170,9 +170,12 @@ def _step(memory: Memory, world: World, weight: int, now: datetime) -> tuple[Mem
         return after, []
     hearing = begin_hearing_of_step(memory.hearing) if memory.hearing else None
     after = replace(after, hearing=hearing)
+    by = (world.route.writer if world.route else "") or "unknown"
+    if step is not None and step.canary and step.canary == world.spec.stable:
+        reason = f"{step.canary} became the stable release"
+        return after, [Deed(Kind.SWAP, world.spec.service, by, reason, now, step.canary, old, weight)]
     if old == weight:
         return after, []
-    by = (world.route.writer if world.route else "") or "unknown"
     stepped = Deed(Kind.STEP, world.spec.service, by, f"from {old} % to {weight} %", now, canary, old, weight)
     return after, [stepped, *_overridden(world, stepped)]
 

@@ -65,6 +65,16 @@ def test_a_server_that_never_answers_costs_one_time_out() -> None:
         ask(handler, lambda api: api.get("/x"), seconds=0.1)
 
 
+def test_a_closed_client_gives_no_answer() -> None:
+    async def run() -> None:
+        async with Api(Access("http://127.0.0.1:1")) as api:
+            pass
+        with pytest.raises(ApiError, match="closed"):
+            await api.get("/x")
+
+    asyncio.run(run())
+
+
 def kubeconfig(folder: Path, user: dict[str, str]) -> Path:
     file = folder / "kubeconfig"
     content = {

@@ -94,6 +94,7 @@ def test_what_is_demanded_of_another_service_is_not_done_and_too_much_is_refused
         assert agent.demand(Action.NOTIFY)
         taken = [agent.demand() for _ in range(1001)]
         assert taken == [True] * 1000 + [False]
+        await agent.turn()
 
     play(story)
 

@@ -360,6 +360,17 @@ def test_without_a_canary_there_is_nothing_to_judge() -> None:
     assert (play.status.verdict, play.status.because, play.cuts) == (None, "there is no canary", 0)
 
 
+def test_a_swap_is_noted_once() -> None:
+    play = Play(weight=100)
+    play.seconds(3)
+    play.world = replace(play.world, route=Play.route(0))
+    play.second()
+    swapped = read_spec(SPEC | {"stable": "v2-01234567", "canary": "", "weight": 0})
+    play.world = replace(play.world, spec=swapped, generation=2)
+    play.seconds(3)
+    assert (play.deeds, play.cuts) == ([Kind.STEP, Kind.SWAP], 0)
+
+
 def test_a_wall_clock_that_jumps_back_starts_the_bake_anew_and_blinds_nobody() -> None:
     play = Play()
     play.seconds(10)
