@@ -7,6 +7,8 @@ VENV := .venv
 RUN := $(VENV)/bin
 SERVICE := build/service
 PYTHON := ../$(SERVICE)/bin/python
+# By two at a time: most of these wait for no one else. The cluster is one, so what runs on it runs alone.
+WITHOUT_CLUSTER := $(RUN)/pytest -m "not cluster" --numprocesses 2
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -35,10 +37,11 @@ down: install ## stop the local cluster and delete its state
 # The cluster first: its first build takes minutes, shows its progress, and belongs into no test's deadline.
 test: check test-service ## every test there is, those on the local cluster too
 	@$(RUN)/serinus cluster up
-	@$(RUN)/pytest
+	@$(WITHOUT_CLUSTER)
+	@$(RUN)/pytest -m cluster
 
 test-fast: check ## all that needs no cluster and no model
-	@$(RUN)/pytest -m "not cluster"
+	@$(WITHOUT_CLUSTER)
 
 check: install ## style, types and who may import whom
 	@$(RUN)/ruff check

@@ -131,6 +131,8 @@ def _wait_gone(records: list[Record], seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while any(_alive(record) for record in records) and time.monotonic() < deadline:
         time.sleep(0.05)
+    for process in _STARTED:
+        process.poll()  # takes the exit code of those that were ours, so that they are not taken for a leak either
 
 
 def _read_record(path: Path) -> Record | None:
