@@ -109,8 +109,9 @@ def test_receivers_that_are_dead_wrong_or_silent_delay_nobody_and_show_nothing(
             f"json://127.0.0.1:1/{SECRET}\njson://127.0.0.1:{silent.getsockname()[1]}/{SECRET}\n"
             f"nonsense {SECRET}\nnosuch://{SECRET}\nslack://{SECRET}\n"
         )
-        tell(tmp_path, listener, f"{dead}json://127.0.0.1:PORT/{SECRET}\n", hook=True, seconds=0.5)
-    assert len(listener.told) == 2
+        tell(tmp_path, listener, f"{dead}json://127.0.0.1:PORT/{SECRET}\n", hook=True, seconds=2)
+    # The live receiver and the pipeline. A slow machine may have them told again: once at least is the promise.
+    assert {"receiver" if "title" in one else "pipeline" for one in listener.told} == {"receiver", "pipeline"}
     failed = {vars(one)["receiver"] for one in caplog.records if one.getMessage() == "a notice was not taken"}
     assert failed == {"json in line 1", "json in line 2", "unknown in line 3", "nosuch in line 4", "slack in line 5"}
     ours = [one for one in caplog.records if not one.name.startswith(("asyncio", "aiohttp"))]
