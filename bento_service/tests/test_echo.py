@@ -15,7 +15,7 @@ from engines.options import EchoOptions
 
 async def answer(engine: EchoEngine) -> str:
     prompt = await engine.encode([Message("user", "sing a song")])
-    draw = Draw(max_tokens=10, temperature=1.0, top_p=1.0, seed=None)
+    draw = Draw(max_tokens=10, temperature=1.0, top_p=1.0, seed=0)
     return "".join([piece.text async for piece in engine.generate(prompt, draw)])
 
 
