@@ -11,8 +11,7 @@ from pulumi_policy import ResourceValidationArgs, ResourceValidationPolicy, Seve
 from policies.before import Sources, annotations, backends, before, kind_of
 from policies.checkpoint import CheckpointError
 from policies.rule import rule
-from serinus.rollout.buckets import BUCKETS
-from serinus.rollout.patterns import NOBODY, PatternError, taken
+from serinus.rollout.patterns import NOBODY, TESTERS, PatternError, endings
 from serinus.rollout.share import CANARY, HEADER, LONGEST_PATTERN, OFF, PATTERN
 
 
@@ -33,7 +32,7 @@ def build(sources: Sources = Sources()) -> ResourceValidationPolicy:  # noqa: B0
         if any(one.get(PATTERN) == pattern and one.get(HEADER) == written.get(HEADER) for one in old):
             return
         try:
-            now = _buckets(pattern)
+            now = _endings(pattern)
         except PatternError as error:
             yield f"{error}. Let the program compile it from serinus:weight."
             return
@@ -42,7 +41,7 @@ def build(sources: Sources = Sources()) -> ResourceValidationPolicy:  # noqa: B0
             yield f"the pattern {pattern!r} has no header to be matched with. Set {HEADER}."
         elif now <= was:
             return
-        elif now != frozenset(range(min(now), min(now) + len(now))):
+        elif _of_buckets(pattern) and now != frozenset(range(min(now), min(now) + len(now))):
             yield f"the pattern {pattern!r} takes {_told(now)}: a share has no gaps, or the next one moves users back."
         elif not was <= now:
             yield f"the pattern {pattern!r} leaves out {_told(was - now)}, who are on the canary now, and takes others."
@@ -56,22 +55,25 @@ def build(sources: Sources = Sources()) -> ResourceValidationPolicy:  # noqa: B0
     )
 
 
-def _buckets(pattern: str) -> frozenset[int]:
-    """The buckets that a pattern takes of users without a tag, or of those of its first tag. Raises PatternError."""
+def _of_buckets(pattern: str) -> bool:
+    """Whether a pattern takes whole buckets. One of tails with a single digit takes every tenth ending."""
+    return pattern.removeprefix(TESTERS).startswith("^")
+
+
+def _endings(pattern: str) -> frozenset[int]:
+    """The endings of buckets or ids that a pattern takes. Raises PatternError."""
     if len(pattern) > LONGEST_PATTERN:
         raise PatternError(f"the pattern has {len(pattern)} characters; allowed: {LONGEST_PATTERN}")
-    found = taken(pattern)
-    head, _, tags = pattern.partition("_")
-    return found or taken(f"{head}$") if tags else found
+    return endings(pattern)
 
 
 def _known(pattern: str) -> frozenset[int]:
     try:
-        return _buckets(pattern) if pattern else frozenset()
+        return _endings(pattern) if pattern else frozenset()
     except PatternError:
         return frozenset()
 
 
-def _told(buckets: frozenset[int]) -> str:
-    few = sorted(buckets)
-    return f"{len(few)} of {BUCKETS} buckets, from {few[0]} to {few[-1]}"
+def _told(found: frozenset[int]) -> str:
+    few = sorted(found)
+    return f"{len(few)} endings, from {few[0]} to {few[-1]}"

@@ -129,12 +129,19 @@ def percent(pattern: str) -> int:
     Raises PatternError for a pattern that no function here could have written: what another engine makes of it is not
     known.
     """
-    if pattern == NOBODY or _is_tester_word(pattern):
-        return 0
-    counted = _counted(pattern)
-    digits = _DIGITS if "(?i:" in counted else _DIGITS[:10]
-    matched = sum(bool(re.search(counted, tens + ones)) for tens in digits for ones in digits)
-    return (100 * matched + len(digits) ** 2 // 2) // len(digits) ** 2
+    _, base = _digits(pattern)
+    return (100 * len(endings(pattern)) + base**2 // 2) // base**2
+
+
+def endings(pattern: str) -> frozenset[int]:
+    """Return which last two digits of a bucket or an id a compiled pattern takes, whatever the tags, as numbers.
+
+    There are 100 of them in decimal and 256 in hex. The testers' word takes none. Raises PatternError like `percent`.
+    """
+    counted, base = _digits(pattern)
+    digits = _DIGITS[:base]
+    both = [tens + ones for tens in digits for ones in digits]
+    return frozenset(int(two, base) for two in both if counted and re.search(counted, two))
 
 
 def taken(pattern: str, tag: str = "") -> frozenset[int]:
@@ -153,6 +160,12 @@ def taken(pattern: str, tag: str = "") -> frozenset[int]:
 
 def _is_tester_word(pattern: str) -> bool:
     return pattern[:1] == "^" and pattern[-1:] == "$" and bool(TESTER_WORD.fullmatch(pattern[1:-1]))
+
+
+def _digits(pattern: str) -> tuple[str, int]:
+    """Return what `_counted` does, empty for a pattern that takes nobody by digits, and the base of the digits."""
+    counted = "" if pattern == NOBODY or _is_tester_word(pattern) else _counted(pattern)
+    return counted, 16 if "(?i:" in counted else 10
 
 
 def _counted(pattern: str) -> str:

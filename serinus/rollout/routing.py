@@ -1,8 +1,8 @@
 """How a stack splits its users, as its settings write it, and what a gateway must match for a share of them.
 
-One description, several renderers: the annotations of ingress-nginx below, `serinus.rollout.httproute` for the Gateway
-API. A gateway matches one header per canary. So every way to split is a weight, or one header with one pattern, and
-what would need two headers is refused when the settings are read.
+The one renderer so far is for the annotations of ingress-nginx. Such a gateway matches one header per canary. So every
+way to split is a weight, or one header with one pattern, and what would need two headers is refused when the settings
+are read.
 """
 
 from ipaddress import ip_network

@@ -7,6 +7,7 @@ import pytest
 from policies import checkpoint
 from policies.rules.image_pinned_by_digest import RULE as PINNED
 from serinus.rollout.patterns import bucket_pattern
+from serinus.rollout.routing import Split, match
 from tests.parity_cases import annotations, buckets
 from tests.policies.direct import refusals
 from tests.policies.model_pod import DEPLOYMENT, URN, container
@@ -209,12 +210,37 @@ PATTERNS: list[tuple[dict[str, str], dict[str, str], str]] = [
     (buckets(5), annotations(0, "0[0-4]"), "not a compiled one"),
     (buckets(5), annotations(0, "^(0[0-4$"), "not a compiled one"),
     (buckets(5), annotations(0, "^(?!0)[0-9]$"), "not a compiled one"),
-    (buckets(20), buckets(20, start=30), "leaves out 20 of 100 buckets, from 0 to 19"),
+    (buckets(20), buckets(20, start=30), "leaves out 20 endings, from 0 to 19"),
     (buckets(5), annotations(0, "^(0[0-4]|1[0-9])$"), "has no gaps"),
     (buckets(20), annotations(0, "^(0[0-4]|1[0-9])$"), ""),
     (annotations(0, "^(0[0-4$"), annotations(0, "^(0[0-4$"), ""),
     (buckets(5), {**buckets(20), HEADER: ""}, "has no header"),
 ]
+
+
+EDGE = {"gateway": "10.0.3.4", "gatewaySources": ["10.0.3.4/32"], "image": "agent"}
+SPLITS: list[dict[str, Any]] = [
+    {"by": "weight", "testerWord": "Canary-Fan"},
+    {"by": "bucket", "only": {"values": ["VIP", "beta"]}, **EDGE},
+    {"by": "tail"},
+    {"by": "tail", "base": 16, "digits": 2, "only": {"values": ["VIP"]}},
+    {"by": "cookie", "cookie": "uid"},
+]
+
+
+@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.parametrize(("less", "more"), [(0, 5), (5, 20), (20, 50), (50, 100)])
+def test_what_the_program_writes_for_any_split_is_valid(split: dict[str, Any], less: int, more: int) -> None:
+    described = Split.model_validate(split)
+    old, new = (match(described, one, testers=split["by"] == "bucket").annotations() for one in (less, more))
+    world = World([stable(), canary(0, written=old)])
+    assert world.said(canary(0, written=new), rule="bucket-pattern-valid") == []
+
+
+def test_tails_that_leave_somebody_out_are_refused() -> None:
+    world = World([stable(), canary(0, written=annotations(0, "[0-4]$"))])
+    messages = world.said(canary(0, written=annotations(0, "[1-7]$")), rule="bucket-pattern-valid")
+    assert ["leaves out 10 endings" in message for message in messages] == [True]
 
 
 @pytest.mark.parametrize(("old", "new", "words"), PATTERNS)
