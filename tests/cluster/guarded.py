@@ -84,7 +84,7 @@ class Place:
         return {"apiVersion": API_VERSION, "kind": KIND, "metadata": {"name": self.guarded.service}, "spec": spec}
 
     def ingress_document(
-        self, annotations: Mapping[str, str], name: str = "", host: str = "", backend: str = ""
+        self, annotations: Mapping[str, str], name: str = "", host: str = "", backend: str = "", namespace: str = ""
     ) -> dict[str, Any]:
         service = {"name": backend or f"{self.guarded.service}-v2", "port": {"name": "http"}}
         path = {"path": "/", "pathType": "Prefix", "backend": {"service": service}}
@@ -93,7 +93,7 @@ class Place:
             "kind": "Ingress",
             "metadata": {
                 "name": name or self.guarded.canary_ingress,
-                "namespace": self.guarded.namespace,
+                "namespace": namespace or self.guarded.namespace,
                 "labels": {SERVICE_LABEL: self.guarded.service},
                 "annotations": dict(annotations),
             },

@@ -189,17 +189,17 @@ def test_an_ingress_can_not_be_born_above_zero(place: Place) -> None:
 
 def test_a_host_has_one_canary(at_5: Place, elsewhere: str) -> None:
     other = f"/apis/networking.k8s.io/v1/namespaces/{elsewhere}/ingresses"
-    for ingresses in (at_5.ingresses, other):
-        second = at_5.ingress_document(annotations(0), name="second")
+    for ingresses, namespace in ((at_5.ingresses, GUARDED.namespace), (other, elsewhere)):
+        second = at_5.ingress_document(annotations(0), name="second", namespace=namespace)
         answer = at_5.admin.post(f"{ingresses}{DRY}", second)
         assert refusal(answer) == "second-canary"
         assert f"{GUARDED.namespace}/chat-canary" in answer.message
-        plain = at_5.ingress_document({}, name="plain")
+        plain = at_5.ingress_document({}, name="plain", namespace=namespace)
         assert at_5.admin.post(ingresses, plain).ok, "an Ingress without a canary is nobody's business"
         on = at_5.admin.patch(f"{ingresses}/plain{DRY}", {"metadata": {"annotations": annotations(0)}})
         assert refusal(on) == "second-canary"
     # A canary of another host that moves to this one.
-    moving = at_5.ingress_document(annotations(50), name="moving", host="moving.serinus.test")
+    moving = at_5.ingress_document(annotations(50), name="moving", host="moving.serinus.test", namespace=elsewhere)
     assert at_5.admin.post(other, moving).ok, "another host has another guard, or none"
     moving["spec"]["rules"][0]["host"] = GUARDED.host
     assert refusal(at_5.admin.patch(f"{other}/moving{DRY}", {"spec": moving["spec"]})) == "second-canary"
