@@ -100,11 +100,6 @@ def counts(hearing: Hearing) -> tuple[Counts, Counts]:
     return canary, stable
 
 
-def _counts_as_heard(charter: Charter, seconds: float) -> float:
-    """A gap that is long enough to be blind in is no time in which anything was seen."""
-    return seconds if seconds <= charter.blind_after.total_seconds() else 0.0
-
-
 def _silence(hearing: Hearing, name: str, since: datetime, tick: datetime) -> bool:
     last = hearing.feed.sources[name].at if name in hearing.feed.sources else since
     return tick - last > hearing.charter.blind_after
