@@ -3,6 +3,9 @@
 .DEFAULT_GOAL := help
 .PHONY: help install demo up down test test-fast check test-service fuzz format lock docs
 
+# Where a machine forbids Python to keep bytecode, each of hundreds of processes would compile torch or the engine's SDK.
+export PYTHONDONTWRITEBYTECODE :=
+
 VENV := .venv
 RUN := $(VENV)/bin
 SERVICE := build/service
