@@ -1,7 +1,6 @@
 """The cluster as a promoter needs it: where the rollout stands. By the user's own kubectl, with the user's rights."""
 
 import json
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from local.errors import LocalError
 from serinus.cli.engine_events import route
+from serinus.cli.kubectl import Reach, kubectl
 from serinus.rollout import share
 from serinus.rollout.canary_release import CRD_NAME, Rungs, Spec
 from serinus.rollout.complaints import complaints
@@ -21,7 +21,6 @@ from serinus.rollout.promotion import Situation
 from serinus.rollout.status import read_status
 from serinus.rollout.succession import Stable
 
-_SECONDS = 20.0
 _RUNGS: TypeAdapter[Rungs] = TypeAdapter(Rungs)
 
 
@@ -44,12 +43,7 @@ class Cluster:
         if not self.service or not self.namespace:
             raise LocalError("the settings name no service and namespace", remedy="pulumi config set serinus:service …")
         self._folder = folder
-        self._environ = dict(environ)
-        self._kubectl = ["kubectl", "--namespace", self.namespace, "--request-timeout=10s"]
-        if settings.get("kubeconfig"):
-            self._kubectl += ["--kubeconfig", str(Path(str(settings["kubeconfig"])).expanduser())]
-        if settings.get("context"):
-            self._kubectl += ["--context", str(settings["context"])]
+        self._reach = Reach.by_settings(settings, folder, environ)
 
     def look(self, settings: Mapping[str, Any]) -> Seen:
         """Read where the rollout stands. Raises LocalError where it can't be read, or where there is none."""
@@ -85,28 +79,7 @@ class Cluster:
 
     def kubectl(self, *words: str, document: Mapping[str, Any] | None = None) -> str:
         """Run one command and return what it prints. Raises LocalError with kubectl's own words."""
-        try:
-            done = subprocess.run(
-                [*self._kubectl, *words],
-                cwd=self._folder,
-                env=self._environ,
-                input=None if document is None else json.dumps(document),
-                stdin=subprocess.DEVNULL if document is None else None,
-                capture_output=True,
-                text=True,
-                timeout=_SECONDS,
-                check=True,
-                # A Ctrl-C of the terminal is for the promoter, which still has to give its seat back.
-                start_new_session=True,
-            )
-        except FileNotFoundError:
-            raise LocalError("kubectl is not on the PATH", remedy="Install it, or run `make up`.") from None
-        except subprocess.TimeoutExpired:
-            raise LocalError(f"kubectl took more than {_SECONDS:.0f} s") from None
-        except subprocess.CalledProcessError as error:
-            said = (error.stderr.strip().splitlines() or [f"exit {error.returncode}"])[-1]
-            raise LocalError(f"the cluster refuses `kubectl {words[0]}`: {said}") from None
-        return done.stdout
+        return kubectl(self._reach, *words, what=f"the cluster refuses `kubectl {words[0]}`", document=document)
 
     def _changed(self, settings: Mapping[str, Any], spec: Spec, stable: Stable) -> bool:
         """Tell whether the file declares other releases, or another ladder, than the cluster has."""
