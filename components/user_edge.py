@@ -6,6 +6,9 @@ the gateway again, under an inner host where the header counts. Only the gateway
 
 The bucketer is asked through the gateway as well. Where it gives no answer the stable release gives one, without a
 bucket, and without a bucket a user is on the stable release: nobody gets an error.
+
+The split comes to the inner host after the edge, and leaves it before the edge does. For these moments the stable
+release stands behind that host whenever nothing else does.
 """
 
 import hashlib
@@ -16,16 +19,11 @@ from ipaddress import ip_address
 import pulumi
 import pulumi_kubernetes as k8s
 
+from components.bucketer import CONFIG_FILE, pod
 from components.model_service import PORT_NAME, ModelService
 from serinus.bucketer.config import Config
 from serinus.rollout.share import BUCKET_HEADER, PREFIX
 
-_PORT = 8080
-_USER = 1034
-_CONFIG_DIR = "/etc/serinus-bucketer"
-_CONFIG_FILE = "config.json"
-# Until every gateway has heard that a pod goes it still asks it.
-_PRE_STOP_SECONDS = 5
 # A bucket that takes longer than this would be felt. Then the user is on the stable release for once.
 _PATIENCE_SECONDS = "1"
 
@@ -52,7 +50,7 @@ class UserEdgeArgs:
 
 
 class UserEdge(pulumi.ComponentResource):
-    """The bucketer, and the two Ingresses before the split: the users' host and the way to the bucketer."""
+    """The bucketer, and the Ingresses before the split: the users' host, the way to the bucketer, the net below."""
 
     def __init__(self, args: UserEdgeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         inputs = {"service": args.service, "host": args.host, "innerHost": args.inner_host}
@@ -73,9 +71,6 @@ class UserEdge(pulumi.ComponentResource):
         path = f"/.serinus/{args.namespace}/{args.service}/bucket"
         buckets = self._ingress(
             "buckets",
-            "" if _is_address(name) else name,
-            path,
-            f"{args.service}-bucketer",
             {
                 "whitelist-source-range": ",".join(args.sources),
                 "proxy-connect-timeout": _PATIENCE_SECONDS,
@@ -85,20 +80,20 @@ class UserEdge(pulumi.ComponentResource):
                 "custom-http-errors": "404,500,502,503,504",
                 "default-backend": args.stable.service_name,
             },
+            _to(f"{args.service}-bucketer", path, host="" if _is_address(name) else name),
             after=[self._bucketer(), args.stable],
         )
+        behind = self._behind()
         self._ingress(
             "edge",
-            args.host,
-            "/",
-            f"{args.service}-gateway",
             {
                 "auth-url": f"http://{args.gateway}{path}",
                 # Taken from the bucketer's answer alone: what a client says under this name is dropped.
                 "auth-response-headers": BUCKET_HEADER,
                 "upstream-vhost": args.inner_host,
             },
-            after=[gateway, buckets],
+            _to(f"{args.service}-gateway", "/", args.host),
+            after=[gateway, buckets, behind],
         )
         self.register_outputs({})
 
@@ -108,7 +103,7 @@ class UserEdge(pulumi.ComponentResource):
         secret = k8s.core.v1.Secret(
             name,
             metadata=self._metadata("bucketer"),
-            string_data={_CONFIG_FILE: pulumi.Output.secret(document)},
+            string_data={CONFIG_FILE: pulumi.Output.secret(document)},
             opts=self._child,
         )
         selector = {"app.kubernetes.io/name": args.service, "app.kubernetes.io/instance": name}
@@ -125,7 +120,7 @@ class UserEdge(pulumi.ComponentResource):
                 "min_ready_seconds": 3,
                 "template": {
                     "metadata": {"labels": labels, "annotations": {"serinus.dev/configuration": version}},
-                    "spec": self._pod(name, selector),
+                    "spec": pod(name, args.image, selector),
                 },
             },
             opts=pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(depends_on=[secret])),
@@ -149,74 +144,28 @@ class UserEdge(pulumi.ComponentResource):
         )
         return deployment
 
-    def _pod(self, name: str, selector: dict[str, str]) -> k8s.core.v1.PodSpecArgsDict:
-        probe: k8s.core.v1.ProbeArgsDict = {
-            "http_get": {"path": "/readyz", "port": PORT_NAME},
-            "period_seconds": 2,
-            "timeout_seconds": 5,
-        }
-        return {
-            "automount_service_account_token": False,
-            "enable_service_links": False,
-            "termination_grace_period_seconds": _PRE_STOP_SECONDS + 5,
-            "security_context": {
-                "run_as_non_root": True,
-                "run_as_user": _USER,
-                "run_as_group": _USER,
-                "fs_group": _USER,
-                "seccomp_profile": {"type": "RuntimeDefault"},
-            },
-            "topology_spread_constraints": [
-                {
-                    "max_skew": 1,
-                    "topology_key": "kubernetes.io/hostname",
-                    "when_unsatisfiable": "ScheduleAnyway",
-                    "label_selector": {"match_labels": selector},
-                }
-            ],
-            "containers": [
-                {
-                    "name": "bucketer",
-                    "image": self._args.image,
-                    "image_pull_policy": "IfNotPresent",
-                    "command": ["python3", "-m", "serinus.bucketer", f"{_CONFIG_DIR}/{_CONFIG_FILE}"],
-                    "ports": [{"name": PORT_NAME, "container_port": _PORT, "protocol": "TCP"}],
-                    "resources": {
-                        "requests": {"cpu": "100m", "memory": "48Mi"},
-                        "limits": {"memory": "128Mi"},
-                    },
-                    "readiness_probe": probe,
-                    "liveness_probe": {**probe, "period_seconds": 10, "failure_threshold": 6},
-                    "lifecycle": {"pre_stop": {"sleep": {"seconds": _PRE_STOP_SECONDS}}},
-                    "security_context": {
-                        "allow_privilege_escalation": False,
-                        "read_only_root_filesystem": True,
-                        "capabilities": {"drop": ["ALL"]},
-                    },
-                    "volume_mounts": [{"name": "config", "mount_path": _CONFIG_DIR, "read_only": True}],
-                }
-            ],
-            "volumes": [{"name": "config", "secret": {"secret_name": name, "default_mode": 0o440}}],
-        }
+    def _behind(self) -> k8s.networking.v1.Ingress:
+        """Catch what reaches the inner host while the split is not there: a rule with a path goes before this one."""
+        args = self._args
+        annotations = {"whitelist-source-range": ",".join(args.sources), "upstream-vhost": args.host}
+        backend = _backend(args.stable.service_name)
+        return self._ingress(
+            "behind", annotations, {"default_backend": backend, "rules": [{"host": args.inner_host}]}, [args.stable]
+        )
 
     def _ingress(
-        self, part: str, host: str, path: str, backend: str, annotations: dict[str, str], after: list[pulumi.Resource]
+        self,
+        part: str,
+        annotations: dict[str, str],
+        spec: k8s.networking.v1.IngressSpecArgsDict,
+        after: list[pulumi.Resource],
     ) -> k8s.networking.v1.Ingress:
         # Gateways that publish no address would make the engine wait for one until it gives up.
         told = {"pulumi.com/skipAwait": "true", **{f"{PREFIX}/{key}": value for key, value in annotations.items()}}
-        to: k8s.networking.v1.IngressBackendArgsDict = {"service": {"name": backend, "port": {"name": PORT_NAME}}}
         return k8s.networking.v1.Ingress(
             f"{self._args.service}-{part}",
             metadata=self._metadata(part, told),
-            spec={
-                "ingress_class_name": self._args.ingress_class,
-                "rules": [
-                    {
-                        **({"host": host} if host else {}),
-                        "http": {"paths": [{"path": path, "path_type": "Prefix", "backend": to}]},
-                    }
-                ],
-            },
+            spec={"ingress_class_name": self._args.ingress_class, **spec},
             opts=pulumi.ResourceOptions.merge(self._child, pulumi.ResourceOptions(depends_on=after)),
         )
 
@@ -237,6 +186,18 @@ class UserEdge(pulumi.ComponentResource):
             "app.kubernetes.io/part-of": "serinus",
             "app.kubernetes.io/managed-by": "pulumi",
         }
+
+
+def _to(service: str, path: str, host: str) -> k8s.networking.v1.IngressSpecArgsDict:
+    """Send a path of a host, of every host where it is empty, to a Service."""
+    paths: list[k8s.networking.v1.HTTPIngressPathArgsDict] = [
+        {"path": path, "path_type": "Prefix", "backend": _backend(service)}
+    ]
+    return {"rules": [{**({"host": host} if host else {}), "http": {"paths": paths}}]}
+
+
+def _backend(service: str) -> k8s.networking.v1.IngressBackendArgsDict:
+    return {"service": {"name": service, "port": {"name": PORT_NAME}}}
 
 
 def _is_address(name: str) -> bool:

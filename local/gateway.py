@@ -134,8 +134,8 @@ def matches_seen(namespace: str, service: str) -> set[tuple[str, str]]:
 
 def hosts_seen(namespace: str, ingress: str) -> set[str]:
     """The hosts under which the gateway has the Ingress by now."""
-    rules = _rules(f"{namespace}-{ingress}-rule-")
-    return {host for rule in rules for host in re.findall(r'Host\("([^"]+)"\)', rule)}
+    routers = (f"{namespace}-{ingress}-rule-", f"{namespace}-{ingress}-default-backend")
+    return {host for router in routers for rule in _rules(router) for host in re.findall(r'Host\("([^"]+)"\)', rule)}
 
 
 def _rules(routers: str) -> list[str]:

@@ -5,11 +5,11 @@ answer here would be a wrong route there.
 """
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from serinus.rollout.buckets import bucket_of, label
-from serinus.rollout.patterns import TESTER
+from serinus.rollout.patterns import TESTER, PatternError
 from serinus.rollout.routing import Split, match
 
 CHANCE = "chance"
@@ -77,23 +77,24 @@ def _takes(declared: Declared, weight: int, value: str) -> bool:
 
 
 def _first(declared: Declared, value: str) -> str:
-    first = next((weight for weight in _expressible(declared) if _takes(declared, weight, value)), None)
+    patterns = _patterns(declared.split, bool(declared.testers))
+    first = next((weight for weight, pattern in patterns if pattern.search(value)), None)
     if first is None:
         only = declared.split.only
         return f"no share takes that: only {' or '.join(only.values)}" if only else "no share takes that"
     return f"on the canary from {first} % on"
 
 
-def _expressible(declared: Declared) -> Sequence[int]:
-    """The shares that there can be: of a hexadecimal tail not every percent is one."""
+@lru_cache(maxsize=8)
+def _patterns(split: Split, testers: bool) -> tuple[tuple[int, re.Pattern[str]], ...]:
+    """The shares that there can be, with whom they take: of a hexadecimal tail not every percent is one."""
     found = []
     for weight in range(1, 101):
         try:
-            match(declared.split, weight)
-        except ValueError:
+            found.append((weight, re.compile(match(split, weight, testers).pattern)))
+        except PatternError:
             continue
-        found.append(weight)
-    return found
+    return tuple(found)
 
 
 def _by_chance(weight: int) -> str:

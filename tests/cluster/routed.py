@@ -28,6 +28,8 @@ from tests.stack.mocked_engine import Run, run_program
 
 SALT = "a salt for tests only"
 _SECONDS = 120.0
+# The local gateway gathers changes for a tenth of a second.
+_CHANGE_SECONDS = 0.25
 _KINDS = {"Ingress": "networking.k8s.io/v1", "Service": "v1"}
 
 
@@ -87,6 +89,46 @@ class Routed:
 
     def split(self, split: Mapping[str, object], weight: int, **changes: object) -> Run:
         """Bring the Ingresses to what the program declares for this, and wait until the gateway routes by it."""
+        run = self._declared(split, weight, changes)
+        if split["by"] == "bucket":
+            self.start_bucketer(run)
+        before = set(self.live.resources) if self.live else set()
+        apply(*(_document(run, key) for key in run.resources if key.split("/")[0] in _KINDS))
+        for key in before - set(run.resources):
+            self._delete(key)
+        self.live = run
+        self._settle(lambda: self._is_routed(run))
+        return run
+
+    def change(self, split: Mapping[str, object], weight: int) -> list[Answer]:
+        """Come to the same object by object, in the engine's order, and ask while each of these states lasts.
+
+        The engine creates and updates what others depend on first, and deletes it last, after all of that. Returns the
+        answers that were none.
+        """
+        run = self._declared(split, weight, {})
+        if split["by"] == "bucket":
+            self.start_bucketer(run)
+        before = self.live.order if self.live else []
+        lost = []
+        for key in (one for one in run.order if one.split("/")[0] in _KINDS):
+            apply(_document(run, key))
+            lost += self._lost()
+        for key in (one for one in reversed(before) if one not in run.resources):
+            self._delete(key)
+            lost += self._lost()
+        self.live = run
+        self._settle(lambda: self._is_routed(run))
+        return [*lost, *self._lost()]
+
+    def _lost(self) -> list[Answer]:
+        """Ask for longer than the gateway takes to hear of a change."""
+        found, end = [], time.monotonic() + _CHANGE_SECONDS
+        while time.monotonic() < end:
+            found.append(self.ask(("X-User-Id", f"user-{len(found):03d}")))
+        return [answer for answer in found if answer.status != 200]
+
+    def _declared(self, split: Mapping[str, object], weight: int, changes: Mapping[str, object]) -> Run:
         base = {
             "kubeconfig": str(KUBECONFIG),
             "context": "serinus-local",
@@ -96,18 +138,12 @@ class Routed:
             "canary": "echo-v2",
         }
         secret = {"salt": SALT} if split["by"] == "bucket" else {}
-        run = run_program({**base, "split": dict(split), "weight": weight, **secret, **changes})
-        if split["by"] == "bucket":
-            self.start_bucketer(run)
-        before = set(self.live.resources) if self.live else set()
-        apply(*(_document(run, key) for key in run.resources if key.split("/")[0] in _KINDS))
-        for key in sorted(before - set(run.resources)):
-            kind, name = key.split("/")
-            if kind in _KINDS:
-                kubernetes.kubectl("-n", self.name, "delete", kind, name, "--ignore-not-found")
-        self.live = run
-        self._settle(lambda: self._is_routed(run))
-        return run
+        return run_program({**base, "split": dict(split), "weight": weight, **secret, **changes})
+
+    def _delete(self, key: str) -> None:
+        kind, name = key.split("/")
+        if kind in _KINDS:
+            kubernetes.kubectl("-n", self.name, "delete", kind, name, "--ignore-not-found")
 
     def cut(self, annotations: Mapping[str, str]) -> None:
         """Set annotations on the canary's Ingress, as the agent does, and wait until the gateway routes by them."""

@@ -114,6 +114,12 @@ def test_of_the_buckets_only_those_with_a_tag_and_testers_on_top(place: Routed) 
     assert canaries(place, testers) == {"by id", "by header", "by cookie"}
 
 
+def test_leaving_the_buckets_loses_no_request(place: Routed) -> None:
+    place.split(place.bucket(), 0)
+    assert place.change({"by": "weight"}, 0) == []
+    assert "Ingress/chat-edge" not in (place.live.resources if place.live else {})
+
+
 @pytest.mark.parametrize(
     ("split", "header", "value", "base"),
     [

@@ -8,10 +8,15 @@ from typing import Any
 
 import pulumi
 import pytest
+import re2
 import yaml
 
 from serinus.bucketer.config import Config
+from serinus.bucketer.decide import Decider
+from serinus.cli.declared import read_stack
 from serinus.rollout.buckets import keyed
+from serinus.rollout.route import Declared, route
+from serinus.rollout.routing import Split
 from serinus.rollout.share import BUCKET_HEADER, CANARY, HEADER, PATTERN, PREFIX, WEIGHT, share
 from stacks.settings import SettingsError
 from tests.stack.mocked_engine import ROOT, Run, run_program
@@ -101,6 +106,17 @@ def test_the_edge_is_there_before_the_split_moves_behind_it(program: Program) ->
     assert run.depends_on("Deployment/chat-bucketer", "Secret/chat-bucketer")
 
 
+def test_behind_the_edge_the_stable_release_stands_for_a_split_that_is_not_there(program: Program) -> None:
+    run = program(**BUCKET)
+    spec = run["Ingress/chat-behind"].inputs["spec"]
+    # A rule without a path: the split's own goes before it.
+    assert spec["rules"] == [{"host": INNER}]
+    assert spec["defaultBackend"]["service"]["name"] == "chat-v1"
+    assert annotations(run, "chat-behind")["whitelist-source-range"] == "10.0.3.4/32"
+    # It comes before the edge, and so it goes after it.
+    assert run.depends_on("Ingress/chat-edge", "Ingress/chat-behind")
+
+
 def test_a_step_changes_the_pattern_and_restarts_no_bucketer(program: Program) -> None:
     before, after = program(**BUCKET), program(**BUCKET, weight=20)
     changed = {key for key in before.resources if before[key].inputs != after[key].inputs}
@@ -144,10 +160,45 @@ def test_every_way_has_an_example() -> None:
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_an_example_of_the_documentation_is_declared_as_it_stands(program: Program, example: str) -> None:
-    config = {key.removeprefix("serinus:"): value for key, value in yaml.safe_load(example).items()}
-    said = program(**config)["Ingress/chat-canary"].inputs["metadata"]["annotations"]
+def test_an_example_of_the_documentation_takes_whom_serinus_route_tells(
+    program: Program, tmp_path: Path, example: str
+) -> None:
+    written = yaml.safe_load(example)
+    run = program(**{key.removeprefix("serinus:"): value for key, value in written.items()})
+    said = run["Ingress/chat-canary"].inputs["metadata"]["annotations"]
     assert share(said) == 5
+    told = _told(tmp_path, written)
+    split = told.split
+    users = [f"user-{number:03d}" for number in range(100)] + [f"9F3C-{number:02x}" for number in range(0, 256, 3)]
+    canaries = 0
+    for user in (*users, *told.testers):
+        for tag in ("", *(split.only.values if split.only else ())):
+            role = route(told, user, tag).roles[5]
+            takes = re2.search(said[PATTERN], _value(run, split, user, tag)) if split.by != "weight" else None
+            assert role == ("chance" if split.by == "weight" else "canary" if takes else "stable"), (user, tag)
+            canaries += role == "canary"
+    assert (canaries > 0) == (split.by != "weight")
+
+
+def _told(folder: Path, written: dict[str, object]) -> Declared:
+    """What `serinus route` reads of a stack with these settings."""
+    (folder / "Pulumi.yaml").symlink_to(ROOT / "Pulumi.yaml")
+    (folder / "releases").symlink_to(ROOT / "releases")
+    own = {"serinus:stable": "v1", "serinus:canary": "v2", "serinus:weight": 5}
+    (folder / "Pulumi.try.yaml").write_text(yaml.safe_dump({"config": own | written}))
+    return read_stack("try", folder).declared
+
+
+def _value(run: Run, split: Split, user: str, tag: str) -> str:
+    """What the gateway sees of a user in the header that it matches."""
+    if split.by == "cookie":
+        return f"theme=00; {split.cookie}={user}; lang=00"
+    if split.by == "tail":
+        return f"{user}_{tag}" if tag else user
+    headers = {split.header.lower().encode(): [user.encode()]}
+    if split.only and tag:
+        headers[split.only.header.lower().encode()] = [tag.encode()]
+    return Decider(config(run)).label(headers)
 
 
 @pytest.mark.parametrize(
