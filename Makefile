@@ -65,6 +65,9 @@ bench-policy: install ## one table of changes through Python, the pack and the A
 bench-routing: install ## who gets which release, forged headers, and what the edge before the split costs
 	@$(RUN)/python bench/routing.py
 
+bench-bucketer: install ## buckets per second of one core, and how long each takes
+	@$(RUN)/python bench/bucketer.py
+
 bench-rollback: install ## seconds from a canary's first failed answer to zero traffic on it, on the local cluster
 	@$(RUN)/python bench/rollback.py
 
