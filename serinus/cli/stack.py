@@ -8,13 +8,15 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
 from local import engine, places
+from serinus.cli.scratch import scratch
 
 
 def project_folder() -> Path:
@@ -111,14 +113,22 @@ class Stack:
             log.write(f"$ pulumi {' '.join(words)}\n{result.output}[exit {result.code}, {result.seconds:.1f} s]\n\n")
         return result
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        """Start one command of the engine; its output, errors included, is to be read from the process."""
-        return subprocess.Popen(
-            ["pulumi", "--non-interactive", "--color", "never", *words],
-            cwd=self.folder,
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+    @contextmanager
+    def start(self, *words: str) -> Iterator[subprocess.Popen[str]]:
+        """Start one command of the engine; its output, errors included, is to be read from the process.
+
+        The block ends with the process; its temporary files go too.
+        """
+        with (
+            scratch() as own,
+            subprocess.Popen(
+                ["pulumi", "--non-interactive", "--color", "never", *words],
+                cwd=self.folder,
+                env={**self._environment, **own},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            ) as process,
+        ):
+            yield process

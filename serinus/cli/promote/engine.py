@@ -28,6 +28,7 @@ from local.errors import LocalError
 from local.processes import kill_tree
 from serinus.cli.engine_events import read_preview
 from serinus.cli.promote.interrupts import Interrupts
+from serinus.cli.scratch import scratch
 from serinus.rollout.plan import Preview
 
 # An engine that was asked to end writes its state and gives its lock back; one that hangs is ended anyway.
@@ -93,11 +94,11 @@ class Command(automation.PulumiCommand):
         self._interrupts.check()
         events = ["--event-log", str(self.events)] if self.events and args[0] == "up" else []
         # Without a name they are gone with the last of us who has them open; they may hold a secret of the stack.
-        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        with scratch() as own, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             process = subprocess.Popen(
                 [self.command, "--non-interactive", *args, *events],
                 cwd=cwd,
-                env={**os.environ, **additional_env, "PULUMI_AUTOMATION_API": "true"},
+                env={**os.environ, **additional_env, **own, "PULUMI_AUTOMATION_API": "true"},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
