@@ -3,6 +3,7 @@
 A pid alone may belong to somebody else by the time it is used; with the kernel's start time it can't.
 """
 
+import atexit
 import hashlib
 import json
 import os
@@ -21,6 +22,14 @@ from local.places import LOGS, RUN
 _STOP_SECONDS = 3.0
 _STARTED: list[subprocess.Popen[bytes]] = []
 """Daemons outlive this process; dropping their handles before it ends would be taken for a leak."""
+
+
+@atexit.register
+def _let_go() -> None:
+    """At the end it would be taken for one, too: a handle with an exit code is done with."""
+    for process in _STARTED:
+        if process.poll() is None:
+            process.returncode = 0
 
 
 class Record(TypedDict):

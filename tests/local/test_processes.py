@@ -38,6 +38,18 @@ def test_a_started_program_is_known_again_and_stopped() -> None:
     assert not daemon.record.exists()
 
 
+def test_whoever_started_it_may_end_without_a_warning(tmp_path: Path) -> None:
+    script = f"""
+from pathlib import Path
+from local import processes
+processes.RUN, processes.LOGS, processes.ENTER = Path({str(tmp_path / "run")!r}), Path({str(tmp_path / "logs")!r}), ()
+processes.Daemon("sleeper", ("sleep", "600")).start()
+"""
+    ended = subprocess.run([sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert Daemon("sleeper", ("sleep", "600")).pid() is not None
+
+
 def test_a_program_that_would_be_started_differently_counts_as_not_running() -> None:
     _sleeper().start()
     assert _sleeper("another flag").pid() is None
