@@ -2,9 +2,12 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 import threading
 import urllib.error
 import urllib.request
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,6 +16,7 @@ from typing import Any, NamedTuple
 
 from aiohttp import web
 
+from serinus.agent import logs
 from serinus.agent.server import make_app
 from serinus.rollout.demand import Demand
 
@@ -101,3 +105,59 @@ def open_door(folder: Path, service: str = "chat") -> Iterator[Door]:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+
+@dataclass
+class Apart:
+    """A door in a process of its own, which holds nothing else: what it keeps of what is sent can be measured."""
+
+    port: int
+    pid: int
+    log: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def resident(self) -> int:
+        """Bytes of memory that the process has now."""
+        fields = (line.split() for line in Path(f"/proc/{self.pid}/status").read_text().splitlines())
+        return next(int(line[1]) * 1024 for line in fields if line[0] == "VmRSS:")
+
+    def errors(self) -> list[str]:
+        """Every line of its log that tells of an error, and what is there that is no log."""
+        lines = self.log.read_text().splitlines()
+        return [
+            line for line in lines if not line.startswith("{") or json.loads(line)["level"] not in ("info", "warning")
+        ]
+
+
+@contextmanager
+def open_door_apart(folder: Path) -> Iterator[Apart]:
+    """Open a door in a process of its own; it ends with this one at the latest."""
+    log = folder / "log"
+    program = [sys.executable, "-m", "tests.agent.doors", str(folder)]
+    with (
+        log.open("wb") as sink,
+        subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=sink) as process,
+    ):
+        assert process.stdout is not None
+        port = process.stdout.readline()
+        assert port, log.read_text()
+        yield Apart(int(port), process.pid, log)
+        process.communicate()
+        assert process.returncode == 0, log.read_text()
+
+
+def main(folder: Path) -> None:
+    """Open a door, print its port, and keep it open until the input ends."""
+    logs.set_up()
+    with open_door(folder) as door:
+        door.taken = deque(maxlen=1000)  # type: ignore[assignment]  # as bounded as the agent's own queue
+        print(door.port, flush=True)
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
