@@ -54,7 +54,7 @@ check: install ## style, types and who may import whom
 
 test-service: $(SERVICE)/.installed ## the model service's own checks and tests
 	@cd bento_service && $(PYTHON) -m ruff check && $(PYTHON) -m ruff format --check --quiet && $(PYTHON) -m mypy
-	@weights=$$($(RUN)/serinus cluster weights) && cd bento_service && SERINUS_WEIGHTS=$$weights $(PYTHON) -m pytest
+	@weights=$$($(RUN)/serinus cluster weights) && cd bento_service && SERINUS_WEIGHTS=$$weights $(PYTHON) -m pytest --numprocesses 2 --dist loadfile
 
 bench-judge: install ## false rollbacks and detection times of the judge, by simulation
 	@$(RUN)/python bench/judge.py

@@ -11,9 +11,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.conftest import Server, document, eventually, serving
+from tests.conftest import NO_TLS, Server, document, eventually, serving
 
-pytestmark = [pytest.mark.model, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.model, pytest.mark.timeout(600)]
 
 SYSTEM = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
 FRANCE = "What is the capital of France?"
@@ -40,13 +40,13 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         sampling={"max_tokens": 48, "temperature": 0.0, "repetition_penalty": 1.05},
         options={"max_concurrency": 4, "max_prompt_tokens": 256},
     )
-    with serving(tmp_path_factory.mktemp("model"), release, seconds=90) as server:
+    with serving(tmp_path_factory.mktemp("model"), release) as server:
         yield server
 
 
 def ask(server: Server, prompt: str, **fields: object) -> dict[str, object]:
     """One answer of `/chat`."""
-    response = httpx.post(f"{server.url}/chat", json={"prompt": prompt, **fields}, timeout=60)
+    response = httpx.post(f"{server.url}/chat", json={"prompt": prompt, **fields}, timeout=120, verify=NO_TLS)
     assert response.status_code == 200, response.text
     answer: dict[str, object] = response.json()
     return answer
@@ -95,12 +95,12 @@ def test_decoding_stops_soon_after_the_client_has_gone(model: Server) -> None:
         assert all(next(reader).startswith("data: ") for reader in readers)
         assert model.metric("llm_sequences_decoding") == 4
         assert model.metric("llm_kv_cache_usage_ratio") > 0
-    assert eventually(lambda: model.metric("llm_sequences_decoding") == 0, seconds=2)
+    assert eventually(lambda: model.metric("llm_sequences_decoding") == 0)
     assert model.metric("llm_requests_total", outcome="client_disconnect") == 4
     assert all(record["output_tokens"] < 48 for record in model.audit()[-4:])
 
 
 def test_a_prompt_over_the_limit_is_counted_in_tokens_and_refused(model: Server) -> None:
-    response = httpx.post(f"{model.url}/chat", json={"prompt": "word " * 400}, timeout=30)
+    response = httpx.post(f"{model.url}/chat", json={"prompt": "word " * 400}, timeout=120, verify=NO_TLS)
     assert response.status_code == 400
     assert "at most 256" in response.json()["error"]["message"]

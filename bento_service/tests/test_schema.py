@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import httpx
@@ -18,6 +19,7 @@ pytestmark = pytest.mark.usefixtures("no_collection")
 
 PATHS = {"/chat", "/v1/chat/completions", "/v1/feedback", "/healthz", "/v1/models"}
 TAKES_A_BODY = ["/chat", "/v1/chat/completions", "/v1/feedback"]
+EXAMPLES = int(os.environ.get("SERINUS_FUZZ", "20"))
 CHECKS = [not_a_server_error, status_code_conformance, response_schema_conformance]
 
 
@@ -33,9 +35,9 @@ def test_nothing_that_fits_or_breaks_the_schema_is_a_server_error(
     operation = next(iter(schema[path].values()))
 
     @given(case=operation.as_strategy(generation_mode=mode))
-    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
     def holds(case: schemathesis.Case[Any]) -> None:
-        case.validate_response(case.call(timeout=10), checks=CHECKS)
+        case.validate_response(case.call(timeout=60), checks=CHECKS)
 
     holds()
 

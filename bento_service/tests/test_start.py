@@ -49,7 +49,7 @@ def test_a_wrong_release_is_refused_by_file_key_and_value(
 
 def test_a_wrong_release_ends_the_process(tmp_path: Path) -> None:
     server, _ = launch(tmp_path, document(options={"delay": 5}))
-    assert server.process.wait(30) == 1
+    assert server.process.wait(120) == 1
     assert "options.delay is unknown" in server.log
     assert "Traceback" not in server.log
 
@@ -102,9 +102,9 @@ def test_probes_are_answered_while_the_model_loads_and_a_failed_load_ends_the_pr
         return True
 
     try:
-        assert eventually(probed, seconds=30)
+        assert eventually(probed, seconds=120)
         assert seen == {"/livez": 200, "/readyz": 503, "/healthz": 503, "/chat": 503}
-        assert eventually(lambda: server.process.poll() is not None, seconds=50), server.log
+        assert eventually(lambda: server.process.poll() is not None, seconds=120), server.log
     finally:
         stop(server)
     assert f"can't start. model.path {tmp_path / 'nowhere'}" in server.log
