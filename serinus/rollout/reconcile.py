@@ -14,7 +14,7 @@ from serinus.rollout.demand import Action, Demand
 from serinus.rollout.hearing import Hearing, begin_hearing, begin_hearing_of_step, counts, verdict
 from serinus.rollout.hold import Hold
 from serinus.rollout.judge import Charter
-from serinus.rollout.share import share
+from serinus.rollout.share import EVERYTHING, share
 from serinus.rollout.status import Observation, Status
 from serinus.rollout.step import allowed_weight, conclude
 from serinus.rollout.verdict import Verdict
@@ -32,12 +32,14 @@ class Rules:
     orphan: how long a cut may stand without a hold: a person's rollback writes the one after the other.
     refresh: how old a status may become that says nothing new.
     settle: how long the gateway may take to follow a cut.
+    swap: how long the declaration of a swap may come after its last change of an Ingress.
     """
 
     blind_hold: timedelta | None = timedelta(minutes=2)
     orphan: timedelta = timedelta(seconds=5)
     refresh: timedelta = timedelta(seconds=5)
     settle: timedelta = timedelta(seconds=2)
+    swap: timedelta = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +54,13 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The step that the gateway is at. `baked` are seconds that an earlier agent counted."""
+    """The step that the gateway is at. `baked` are seconds that an earlier agent counted, `stable` is beside it."""
 
     canary: str
     weight: int
     since: datetime
     baked: float
+    stable: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,7 @@ class Memory:
     orphan_since: datetime | None = None
     blind_since: datetime | None = None
     cut_at: datetime | None = None
+    fallen_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +99,8 @@ def demanded(memory: Memory, demands: Iterable[Demand], now: datetime) -> Memory
 
 def judged(memory: Memory, now: datetime, tick: datetime) -> Memory:
     """Take in the judge's verdict: a canary that fails while it has traffic is cut."""
-    if memory.hearing is None or memory.held or memory.cause is not None or not (memory.step and memory.step.weight):
+    on_trial = memory.step is not None and memory.step.weight > 0 and memory.fallen_since is None
+    if memory.hearing is None or memory.held or memory.cause is not None or not on_trial:
         return memory
     found = verdict(memory.hearing, tick)
     if found.verdict is not Verdict.FAIL:
@@ -114,7 +119,7 @@ def decide(
     if leads:
         memory = _orphan(memory, world, rules, now, tick)
     weight = _weight(world)
-    memory, steps = _step(memory, world, weight, now)
+    memory, steps = _step(memory, world, weight, rules, now)
     if leads:
         memory = _blind(memory, weight, rules, now, tick)
     hold, held = _hold(memory, world, now)
@@ -154,30 +159,43 @@ def _weight(world: World) -> int:
     return share(world.route.annotations) if world.route else 0
 
 
-def _step(memory: Memory, world: World, weight: int, now: datetime) -> tuple[Memory, list[Deed]]:
-    step, canary = memory.step, world.spec.canary
-    if step is not None and (step.canary, step.weight) == (canary, weight) and step.since <= now:
-        return memory, []
+def _step(memory: Memory, world: World, weight: int, rules: Rules, now: datetime) -> tuple[Memory, list[Deed]]:
+    step, canary, stable = memory.step, world.spec.canary, world.spec.stable
+    if step is not None and (step.canary, step.weight, step.stable) == (canary, weight, stable) and step.since <= now:
+        return replace(memory, fallen_since=None), []
     before = world.status
     if step is None and before is not None and (before.canary, before.weight) == (canary, weight):
         since = before.step_started_at or now
         if since <= now:
-            return replace(memory, step=Step(canary, weight, since, before.baked_seconds)), []
+            return replace(memory, step=Step(canary, weight, since, before.baked_seconds, stable)), []
+    at = memory.fallen_since or now
+    if _may_be_a_swap(step, world, weight) and timedelta(0) <= now - at < rules.swap:
+        return replace(memory, fallen_since=at), []
     old = step.weight if step else before.weight if before else weight
-    after = replace(memory, step=Step(canary, weight, now, 0.0))
+    after = replace(memory, step=Step(canary, weight, now, 0.0, stable), fallen_since=None)
+    by = (world.route.writer if world.route else "") or "unknown"
+    swapped = []
+    if step is not None and step.stable != stable:
+        again = "" if step.canary == stable else " again"
+        reason = f"{stable} became the stable release{again}, after {step.stable}"
+        swapped = [Deed(Kind.SWAP, world.spec.service, by, reason, now, stable, old, weight)]
     if weight == 0 and (memory.cause is not None or world.hold is not None or _is_cut(world)):
         # A cut is no step of anybody's. What led to it stays to be seen.
-        return after, []
+        return after, swapped
     hearing = begin_hearing_of_step(memory.hearing) if memory.hearing else None
     after = replace(after, hearing=hearing)
-    by = (world.route.writer if world.route else "") or "unknown"
-    if step is not None and step.canary and step.canary == world.spec.stable:
-        reason = f"{step.canary} became the stable release"
-        return after, [Deed(Kind.SWAP, world.spec.service, by, reason, now, step.canary, old, weight)]
+    if swapped:
+        return after, swapped
     if old == weight:
         return after, []
     stepped = Deed(Kind.STEP, world.spec.service, by, f"from {old} % to {weight} %", now, canary, old, weight)
     return after, [stepped, *_overridden(world, stepped)]
+
+
+def _may_be_a_swap(step: Step | None, world: World, weight: int) -> bool:
+    """The last act of a swap on an Ingress looks like a fall from 100 to 0, until the spec says what it was."""
+    unchanged = step is not None and (step.canary, step.stable) == (world.spec.canary, world.spec.stable)
+    return unchanged and step is not None and step.weight == EVERYTHING and weight == 0 and not _is_cut(world)
 
 
 def _overridden(world: World, step: Deed) -> list[Deed]:
@@ -244,7 +262,7 @@ def _observe(
     memory: Memory, world: World, hold: Hold | None, weight: int, now: datetime, tick: datetime
 ) -> Observation:
     before, canary, hearing = world.status, world.spec.canary, _hearing(memory)
-    step = memory.step or Step(canary, weight, now, 0.0)
+    step = memory.step or Step(canary, weight, now, 0.0, world.spec.stable)
     found = verdict(hearing, tick)
     judgement: tuple[Verdict | None, str] = (found.verdict, found.because)
     on_canary, on_stable = counts(hearing)

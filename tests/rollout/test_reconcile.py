@@ -360,15 +360,51 @@ def test_without_a_canary_there_is_nothing_to_judge() -> None:
     assert (play.status.verdict, play.status.because, play.cuts) == (None, "there is no canary", 0)
 
 
-def test_a_swap_is_noted_once() -> None:
+SWAPPED = read_spec(SPEC | {"stable": "v2-01234567", "canary": "", "weight": 0})
+
+
+@pytest.mark.parametrize("late", [0, 1, 4])
+def test_a_swap_is_noted_once_and_no_fall_to_zero_beside_it(late: int) -> None:
     play = Play(weight=100)
     play.seconds(3)
     play.world = replace(play.world, route=Play.route(0))
-    play.second()
-    swapped = read_spec(SPEC | {"stable": "v2-01234567", "canary": "", "weight": 0})
-    play.world = replace(play.world, spec=swapped, generation=2)
+    play.seconds(late)
+    play.world = replace(play.world, spec=SWAPPED, generation=2)
+    found = [*play.second().deeds, *play.second().deeds]
+    assert [(deed.kind, deed.release, deed.old, deed.new) for deed in found] == [(Kind.SWAP, "v2-01234567", 100, 0)]
+    play.seconds(8)
+    assert (play.deeds, play.cuts) == ([Kind.SWAP], 0)
+
+
+def test_the_way_back_of_a_held_release_is_noted_too() -> None:
+    play = Play(weight=0)
+    play.world = replace(play.world, spec=SWAPPED)
+    play.seconds(2, canary=(0, 0))
+    play.world = replace(play.world, hold=Hold(reason="it sings flat", by="ada", since=play.now))
+    play.world = replace(play.world, spec=read_spec(SPEC | {"weight": 0}), generation=3)
+    play.seconds(3, canary=(0, 0))
+    assert play.deeds == [Kind.SWAP]
+
+
+def test_a_fall_from_the_top_is_a_step_when_no_swap_follows() -> None:
+    play = Play(weight=100)
     play.seconds(3)
-    assert (play.deeds, play.cuts) == ([Kind.STEP, Kind.SWAP], 0)
+    play.world = replace(play.world, route=Play.route(0))
+    play.seconds(8)
+    assert play.deeds == [Kind.STEP]
+
+
+@pytest.mark.parametrize("canary", ["v2-01234567", ""])
+def test_the_way_back_is_noted_once(canary: str) -> None:
+    play = Play(weight=0)
+    play.world = replace(play.world, spec=SWAPPED)
+    play.seconds(3, canary=(0, 0))
+    play.world = replace(play.world, spec=read_spec(SPEC | {"canary": canary, "weight": 0}), generation=3)
+    (deed,) = play.second(canary=(0, 0)).deeds
+    assert (deed.kind, deed.release) == (Kind.SWAP, "v1-01234567")
+    assert deed.reason == "v1-01234567 became the stable release again, after v2-01234567"
+    play.seconds(3, canary=(0, 0))
+    assert play.deeds == [Kind.SWAP]
 
 
 def test_a_wall_clock_that_jumps_back_starts_the_bake_anew_and_blinds_nobody() -> None:
