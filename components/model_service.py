@@ -11,6 +11,7 @@ from math import ceil
 import pulumi
 import pulumi_kubernetes as k8s
 
+from serinus.rollout.capacity import SCALED_NOTE
 from serinus.rollout.manifest import Release
 
 PORT_NAME = "http"
@@ -52,6 +53,8 @@ class ModelServiceArgs:
     node_directories: tuple[NodeDirectory, ...] = ()
     hash_key: str = ""
     """The name of the Secret with the key of all hashes, empty for none."""
+    born_pods: int | None = None
+    """The pods that it is born with, where something else counts them from then on. None: those of the release."""
 
 
 class ModelService(pulumi.ComponentResource):
@@ -84,11 +87,13 @@ class ModelService(pulumi.ComponentResource):
             data={_RELEASE_FILE: json.dumps(release.document(), sort_keys=True, ensure_ascii=False)},
             opts=child,
         )
+        pods = args.born_pods or release.replicas
+        scaled: dict[str, dict[str, str]] = {} if args.born_pods is None else {"annotations": {SCALED_NOTE: "true"}}
         k8s.apps.v1.Deployment(
             name,
-            metadata={"name": name, "namespace": args.namespace, "labels": labels},
+            metadata={"name": name, "namespace": args.namespace, "labels": labels, **scaled},
             spec={
-                "replicas": release.replicas,
+                "replicas": pods,
                 "selector": {"match_labels": selector},
                 "strategy": {
                     "type": "RollingUpdate",
@@ -106,9 +111,10 @@ class ModelService(pulumi.ComponentResource):
                 child,
                 pulumi.ResourceOptions(
                     depends_on=[document],
+                    ignore_changes=None if args.born_pods is None else ["spec.replicas"],
                     custom_timeouts=pulumi.CustomTimeouts(
                         create=f"{_patience_seconds(release)}s",
-                        update=f"{_patience_seconds(release) * release.replicas}s",
+                        update=f"{_patience_seconds(release) * pods}s",
                     ),
                 ),
             ),
@@ -132,8 +138,7 @@ class ModelService(pulumi.ComponentResource):
             metadata={"name": name, "namespace": args.namespace, "labels": labels},
             spec={
                 "selector": {"match_labels": selector},
-                # The only pod of a release is never evicted: until another has loaded the model, nobody would answer.
-                "max_unavailable": 1 if release.replicas > 1 else 0,
+                **_evictable(args),
                 # A pod that does not serve protects nobody and must not block the drain of its node.
                 "unhealthy_pod_eviction_policy": "AlwaysAllow",
             },
@@ -141,6 +146,14 @@ class ModelService(pulumi.ComponentResource):
         )
         self.service_name = name
         self.register_outputs({"serviceName": name, "releaseId": release.id})
+
+
+def _evictable(args: ModelServiceArgs) -> k8s.policy.v1.PodDisruptionBudgetSpecArgsDict:
+    """The only pod of a release is never evicted: until another has loaded the model, nobody would answer."""
+    if args.born_pods is not None:
+        # In words that fit any number: else this object, which the traffic waits for, would change with its share.
+        return {"min_available": "50%"}
+    return {"max_unavailable": 1 if args.release.replicas > 1 else 0}
 
 
 def _patience_seconds(release: Release) -> int:

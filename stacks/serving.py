@@ -10,6 +10,7 @@ from components.weight_guard import WeightGuard
 from serinus.rollout.admission import Guarded
 from serinus.rollout.canary_release import Spec
 from stacks.agent import declare_agent
+from stacks.capacity import declare_pods, pods_of
 from stacks.monitoring import declare_alerts, declare_dashboard
 from stacks.routing import declare_edge, split_annotations, split_host, split_match
 from stacks.settings import Settings
@@ -27,6 +28,7 @@ def declare(settings: Settings) -> None:
     inside = pulumi.ResourceOptions(providers=[cluster], depends_on=[namespace])
     directories = tuple(NodeDirectory(mount.hostPath, mount.mountPath) for mount in settings.nodeMounts)
     hash_key = _hash_key(settings, inside)
+    pods = pods_of(settings)
     running = {
         release.name: ModelService(
             ModelServiceArgs(
@@ -36,11 +38,13 @@ def declare(settings: Settings) -> None:
                 settings.gpu,
                 directories,
                 hash_key=f"{settings.service}-hash-key" if hash_key else "",
+                born_pods=pods.get(release.name),
             ),
             pulumi.ResourceOptions.merge(inside, pulumi.ResourceOptions(depends_on=hash_key)),
         )
         for release in settings.releases
     }
+    declare_pods(settings, pods, running, inside)
     split_at = split_host(settings)
     guarded = Guarded(settings.service, settings.namespace, settings.host, settings.breakGlass, inner_host=split_at)
     guard = [WeightGuard(guarded, pulumi.ResourceOptions(providers=[cluster]))] if settings.guard else []

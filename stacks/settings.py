@@ -29,9 +29,11 @@ from pydantic_core import PydanticCustomError
 
 from serinus.rollout.alert_guards import Guards
 from serinus.rollout.canary_release import Rungs
+from serinus.rollout.capacity import Capacity, check_capacity
 from serinus.rollout.complaints import complaints
 from serinus.rollout.expected import Expected
 from serinus.rollout.hold import Override
+from serinus.rollout.ladder import Ladder
 from serinus.rollout.manifest import ManifestError, Release, load_release
 from serinus.rollout.objectives import Objectives
 from serinus.rollout.patterns import PatternError
@@ -226,6 +228,9 @@ class Settings(BaseModel):
     expected: Annotated[Expected | None, BeforeValidator(_mapping_or_none)] = Field(
         description='a mapping such as {"requestsPerSecond": 20, "smallestRegression": 0.05}, or nothing'
     )
+    capacity: Annotated[Capacity | None, BeforeValidator(_mapping_or_none)] = Field(
+        description='a mapping such as {"pods": 8, "room": 16}, or nothing for the replicas of each release\'s file'
+    )
     dashboard: Annotated[bool, BeforeValidator(_flag)] = Field(description="true or false")
     gpu: Count = Field(ge=0, le=64, description="an integer from 0 to 64")
     hashKey: Secret = Field(description="a secret of at least 16 characters (`pulumi config set --secret`), or nothing")
@@ -301,6 +306,17 @@ class Settings(BaseModel):
         if not guard and info.data.get("agent") is not None:
             raise _refusal("an agent needs the guard: the object that it reads and writes comes with it")
         return guard
+
+    @field_validator("capacity")
+    @classmethod
+    def _carries_a_whole_rollout(cls, capacity: Capacity | None, info: ValidationInfo) -> Capacity | None:
+        rungs = info.data.get("ladder")
+        if capacity is not None and rungs:
+            kept = 1 if info.data.get("previous") is not None and info.data.get("canary") is not None else 0
+            against = check_capacity(capacity, Ladder(rungs=rungs), info.data.get("expected"), kept)
+            if against:
+                raise _refusal(" ".join(f"{one.sentence}. {one.remedy}" for one in against))
+        return capacity
 
     @field_validator("breakGlass")
     @classmethod

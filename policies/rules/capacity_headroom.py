@@ -1,15 +1,17 @@
 """The canary can carry its share, and the stable release everything, if the canary is cut this minute."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from pulumi_policy import ResourceValidationArgs, ResourceValidationPolicy, Severity
 
-from policies.before import Sources, backends, kind_of, labels
+from policies.before import Sources, annotations, backends, kind_of, labels
 from policies.checkpoint import CheckpointError
-from policies.cluster import SERVICE_LABEL
+from policies.cluster import SERVICE_LABEL, ClusterError, Documents
 from policies.rule import rule
 from policies.steps import Step, step_of
+from serinus.rollout.capacity import SCALED_NOTE
 from serinus.rollout.feasibility import check_headroom
 from serinus.rollout.share import EVERYTHING
 
@@ -17,13 +19,22 @@ from serinus.rollout.share import EVERYTHING
 class Declared:
     """What this update has declared so far: pods by Deployment, and the Services behind each stable Ingress.
 
+    The pods of those in `scaled` are counted by somebody else, so that what is declared says nothing once they run.
+
     The engine asks about a release's Deployment and the stable Ingress before the canary's Ingress, which depends on
     both. So a rise and the pods for it can come in one update.
     """
 
     def __init__(self) -> None:
         self.pods: dict[tuple[str, str], int] = {}
+        self.scaled: set[tuple[str, str]] = set()
         self.stable: dict[tuple[str, str], tuple[str, ...]] = {}
+
+    def count(self, namespace: str, name: str, running: Documents) -> int | None:
+        """Return the pods of a Deployment: as declared, or as many as are ready where somebody else counts them."""
+        if (namespace, name) in self.scaled and name in running:
+            return int((running[name].get("status") or {}).get("readyReplicas") or 0)
+        return self.pods.get((namespace, name))
 
     def note(self, args: ResourceValidationArgs) -> None:
         """Remember a resource that the rule will need."""
@@ -31,8 +42,9 @@ class Declared:
         metadata = args.props.get("metadata") or {}
         namespace, name = str(metadata.get("namespace", "")), str(metadata.get("name", ""))
         if service and kind == "Deployment":
-            replicas = (args.props.get("spec") or {}).get("replicas")
-            self.pods[namespace, name] = 1 if replicas is None else int(replicas)
+            self.pods[namespace, name] = _wanted(args.props)
+            if annotations(args.props).get(SCALED_NOTE) == "true":
+                self.scaled.add((namespace, name))
         elif service and kind == "Ingress" and name == f"{service}-stable":
             self.stable[namespace, service] = backends(args.props)
 
@@ -51,7 +63,8 @@ def build(sources: Sources = Sources()) -> ResourceValidationPolicy:  # noqa: B0
         if step is not None and step.rises:
             namespace = str((args.props.get("metadata") or {}).get("namespace", ""))
             behind = declared.stable.get((namespace, step.service), ())
-            pods = [[declared.pods.get((namespace, one)) for one in names] for names in (step.behind, behind)]
+            running = _live(args, sources)
+            pods = [[declared.count(namespace, one, running) for one in names] for names in (step.behind, behind)]
             # What is not of this stack may be as large as it likes.
             canary, stable = (None if None in found or not found else sum(filter(None, found)) for found in pods)
             if canary is not None and stable is not None:
@@ -66,6 +79,20 @@ def build(sources: Sources = Sources()) -> ResourceValidationPolicy:  # noqa: B0
     )
 
 
+def _wanted(deployment: Mapping[str, Any]) -> int:
+    replicas = (deployment.get("spec") or {}).get("replicas")
+    return 1 if replicas is None else int(replicas)
+
+
+def _live(args: ResourceValidationArgs, sources: Sources) -> Documents:
+    """The Deployments that run. Where the cluster can't be asked, other rules refuse the rise."""
+    try:
+        live = sources.live(args)
+    except ClusterError:
+        return {}
+    return live.deployments if live is not None else {}
+
+
 def _missing(step: Step, canary: int, stable: int) -> Iterator[str]:
     """Say which pods are missing, given how many both releases are to have."""
     expected = step.spec.expected if step.spec else None
@@ -78,5 +105,6 @@ def _missing(step: Step, canary: int, stable: int) -> Iterator[str]:
     if canary < needed:
         yield (
             f"at {step.new} % the canary needs {needed} pods beside the stable release's {stable}, and has {canary} "
-            "(canary-overloaded). Raise `replicas` in its release, or say in serinus:expected what a pod can carry."
+            "(canary-overloaded). Raise `replicas` in its release, or say in serinus:expected what a pod can carry; "
+            "with serinus:capacity, wait until the pods are ready."
         )

@@ -47,6 +47,7 @@ class Situation:
     applied: the weight in the CanaryRelease of the cluster.
     served: the share that the canary's Ingress sends.
     changed: the file declares other releases or another ladder than the cluster has.
+    lacking: what the canary lacks for the next rung beside the rules, such as pods; time heals it.
     declared, status, override: what the live CanaryRelease says; `status` is what `read_status` returned.
     """
 
@@ -57,6 +58,7 @@ class Situation:
     declared: Declared
     status: Status | Violation
     override: Override | None = None
+    lacking: tuple[Violation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ def bake_left(situation: Situation) -> float:
 
 def _rise(kind: Kind, situation: Situation, weight: int, now: datetime) -> Act:
     found = check_step(situation.declared, situation.status, situation.served, weight, now)
-    against = tuple(waive(found, situation.override, now).remaining)
+    against = (*waive(found, situation.override, now).remaining, *situation.lacking)
     left = bake_left(situation)
     return Act(_kind(against) if against else kind, weight, against, left)
 

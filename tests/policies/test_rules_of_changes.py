@@ -200,6 +200,25 @@ def test_with_figures_both_can_carry_what_they_may_get(stable_pods: float, canar
     assert [code in message for message in messages] == ([True] if code else [])
 
 
+@pytest.mark.parametrize(("ready", "refused"), [(2, False), (1, True), (None, True)])
+def test_pods_that_somebody_else_counts_count_when_they_are_ready(ready: int | None, refused: bool) -> None:
+    def scaled(release: str, pods: int | None) -> dict[str, Any]:
+        made = deployment(release, 1)
+        made["metadata"]["annotations"] = {"serinus.dev/scaled": "true"}
+        return made | ({} if pods is None else {"status": {"readyReplicas": pods}})
+
+    world = World(deployments=[scaled(V1, 8), scaled(V2, ready)])
+    messages = world.said(scaled(V1, None), scaled(V2, None), stable(), canary(20), rule="capacity-headroom")
+    assert ["canary-overloaded" in one for one in messages] == ([True] if refused else [])
+
+
+def test_a_release_that_does_not_run_yet_has_the_pods_that_it_is_born_with() -> None:
+    born = deployment(V2, 2)
+    born["metadata"]["annotations"] = {"serinus.dev/scaled": "true"}
+    world = World(ingresses=[stable(), canary(0)], deployments=[deployment(V1, 8)])
+    assert world.said(deployment(V1, 8), born, stable(), canary(5), rule="capacity-headroom") == []
+
+
 # --- bucket-pattern-valid ---------------------------------------------------------------------------------------------
 
 PATTERNS: list[tuple[dict[str, str], dict[str, str], str]] = [

@@ -301,6 +301,53 @@ def test_the_object_carries_what_the_rules_need_beside_the_ladder(program: Progr
     assert {"override", "expected"}.isdisjoint(program(guard=True)["CanaryRelease/chat"].inputs["spec"])
 
 
+EIGHT = {"pods": 8}
+
+
+def counted(run: Run) -> dict[str, tuple[float, float]]:
+    """The least and the most pods of each release."""
+    found = {one.name: one.inputs["spec"] for one in run.kinds("HorizontalPodAutoscaler")}
+    return {name: (spec["minReplicas"], spec["maxReplicas"]) for name, spec in found.items()}
+
+
+def test_without_a_capacity_a_release_has_the_pods_of_its_file(program: Program) -> None:
+    assert counted(program()) == {}
+    assert program()["Deployment/chat-v1"].inputs["spec"]["replicas"] == 1
+
+
+@pytest.mark.parametrize(("weight", "pods"), [(0, 1), (5, 2), (20, 4), (50, 8), (100, 8)])
+def test_the_canarys_pods_follow_its_share_and_the_stables_stay(program: Program, weight: int, pods: int) -> None:
+    assert counted(program(capacity=EIGHT, weight=weight)) == {"chat-v1": (8, 8), "chat-v2": (pods, pods)}
+
+
+def test_a_step_changes_the_share_and_the_canarys_pods_and_neither_waits_for_the_other(program: Program) -> None:
+    before, after = program(capacity=EIGHT, weight=5), program(capacity=EIGHT, weight=20)
+    assert changed(before, after) == [
+        # Only what it would be born with: once it runs, the engine leaves it alone.
+        "Deployment/chat-v2.spec.replicas",
+        "HorizontalPodAutoscaler/chat-v2.spec.maxReplicas",
+        "HorizontalPodAutoscaler/chat-v2.spec.minReplicas",
+        f"Ingress/chat-canary.metadata.annotations.{WEIGHT}",
+    ]
+    for ingress in ("Ingress/chat-stable", "Ingress/chat-canary"):
+        assert not any(after.depends_on(ingress, one.key) for one in after.kinds("HorizontalPodAutoscaler"))
+
+
+def test_a_swap_leaves_all_pods_for_the_way_back(program: Program) -> None:
+    before = program(capacity=EIGHT, weight=100)
+    after = program(capacity=EIGHT, stable="v2", canary="", weight=0, previous="v1")
+    assert counted(before) == counted(after) == {"chat-v1": (8, 8), "chat-v2": (8, 8)}
+    kept = program(capacity=EIGHT, stable="v2", canary="", weight=0, retain=["v1"])
+    assert counted(kept) == {"chat-v1": (1, 1), "chat-v2": (8, 8)}
+
+
+def test_a_busy_release_grows_from_what_its_share_asks_for(program: Program) -> None:
+    run = program(capacity={"pods": 8, "autoscale": {"most": 12, "cpuPercent": 60}}, weight=5)
+    assert counted(run) == {"chat-v1": (8, 12), "chat-v2": (2, 12)}
+    (metric,) = run["HorizontalPodAutoscaler/chat-v2"].inputs["spec"]["metrics"]
+    assert metric["resource"] == {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 60}}
+
+
 GUARD = {"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"}
 
 

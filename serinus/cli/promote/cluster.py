@@ -14,12 +14,15 @@ from serinus.cli.engine_events import route
 from serinus.cli.kubectl import Reach, kubectl
 from serinus.rollout import share
 from serinus.rollout.canary_release import CRD_NAME, Rungs, Spec
+from serinus.rollout.capacity import Capacity, check_pods
 from serinus.rollout.complaints import complaints
+from serinus.rollout.ladder import Ladder
 from serinus.rollout.manifest import ManifestError, load_release
 from serinus.rollout.profile import named
 from serinus.rollout.promotion import Situation
 from serinus.rollout.status import read_status
 from serinus.rollout.succession import Stable
+from serinus.rollout.violation import Violation
 
 _RUNGS: TypeAdapter[Rungs] = TypeAdapter(Rungs)
 
@@ -48,7 +51,8 @@ class Cluster:
     def look(self, settings: Mapping[str, Any]) -> Seen:
         """Read where the rollout stands. Raises LocalError where it can't be read, or where there is none."""
         canary, stable = f"{self.service}-canary", f"{self.service}-stable"
-        wanted = (f"{CRD_NAME}/{self.service}", f"ingresses/{canary}", f"ingresses/{stable}")
+        pods = f"deployments.apps/{self.service}-{settings.get('canary') or 'none'}"
+        wanted = (f"{CRD_NAME}/{self.service}", f"ingresses/{canary}", f"ingresses/{stable}", pods)
         told = self.kubectl("get", *wanted, "--ignore-not-found", "--show-managed-fields", "--output=json")
         found = json.loads(told or '{"items": []}')
         objects = {(one["kind"], one["metadata"]["name"]): one for one in found.get("items", [found])}
@@ -66,14 +70,17 @@ class Cluster:
         swapped = objects.get(("Ingress", stable), {})
         front = route(swapped)
         in_front = Stable.of(front.backends, front.annotations)
+        served = share.share(behind.annotations, uncounted=0)
+        deployment = objects.get(("Deployment", f"{self.service}-{settings.get('canary')}"))
         situation = Situation(
             committed=_weight(settings),
             applied=spec.weight,
-            served=share.share(behind.annotations, uncounted=0),
+            served=served,
             changed=self._changed(settings, spec, in_front),
             declared=spec.declared(int(release["metadata"].get("generation", 0))),
             status=read_status(release.get("status")),
             override=spec.override,
+            lacking=_lacking(settings, spec.declared(0).ladder, served, deployment),
         )
         return Seen(situation, spec, in_front, _last_applied(swapped))
 
@@ -98,6 +105,21 @@ class Cluster:
             return load_release(self._folder / "releases" / f"{name}.yaml").id if name else ""
         except ManifestError as error:
             raise LocalError(str(error)) from None
+
+
+def _lacking(
+    settings: Mapping[str, Any], ladder: Ladder, served: int, deployment: Mapping[str, Any] | None
+) -> tuple[Violation, ...]:
+    """Say which pods are missing for the next rung. A release that does not run yet is born with them."""
+    rung = ladder.next_rung(served)
+    if not settings.get("capacity") or rung is None or deployment is None:
+        return ()
+    try:
+        capacity = Capacity.model_validate(settings["capacity"])
+    except ValidationError as error:
+        raise LocalError(f"serinus:capacity can't be read: {'; '.join(complaints(Capacity, error))}") from None
+    ready = int((deployment.get("status") or {}).get("readyReplicas") or 0)
+    return tuple(check_pods(capacity, rung.weight, ready))
 
 
 def _weight(settings: Mapping[str, Any]) -> int:
