@@ -7,7 +7,7 @@ in the background, for as long as it takes: an API server that is away loses no 
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -21,6 +21,9 @@ from serinus.rollout.canary_release import API_VERSION, KIND, PLURAL
 from serinus.rollout.deed import Deed, Kind
 from serinus.rollout.hold import Hold
 from serinus.rollout.ledger import Line
+from serinus.rollout.lost import lost_move
+from serinus.rollout.status import Status, read_status
+from serinus.rollout.world import read_route
 
 MOST_WAITING = 1000
 _TRIES = 3
@@ -35,8 +38,8 @@ _log = logging.getLogger(__name__)
 class Books:
     """The books of one service. `note` is to be called in the loop that runs `run`.
 
-    `wait_seconds` is how long a first failure is waited out; each further one twice as long, up to 15 s. A hold that
-    stands in no ledger `lost_seconds` after the start is one that an agent died over: it is entered then.
+    `wait_seconds` is how long a first failure is waited out; each further one twice as long, up to 15 s. What stands
+    in the status and in no ledger `lost_seconds` after the start an agent died over: it is entered then.
     """
 
     def __init__(
@@ -85,23 +88,41 @@ class Books:
         await self._waiting.join()
 
     async def _find_what_was_lost(self) -> None:
-        """Enter a hold whose writer died before its entry was written."""
+        """Enter what stands in the status and not in the ledger: its writer died between the two."""
         await asyncio.sleep(self._lost_seconds)
         try:
             release = await self._api.get(self._release_path())
-            hold = Hold.model_validate((release.get("status") or {}).get("hold"))
             book = await self._read(book_name(self._service))
-        except (ApiError, ValidationError):
-            return  # no hold, or none that can be read: nothing to enter
+        except ApiError:
+            return  # nothing is known that could be entered
         lines = [entry.deed for entry in read_book(book.get("data")).entries]
+        status, moved = read_status(release.get("status")), None
+        if isinstance(status, Status):
+            stable = str((release.get("spec") or {}).get("stable", ""))
+            moved = lost_move(lines, status, stable, await self._writer())
+        for lost in filter(None, (moved, self._lost_hold(release, lines))):
+            _log.warning("a deed was in no ledger", extra={"what": lost.kind, "by": lost.by})
+            self.note(lost)
+
+    def _lost_hold(self, release: Mapping[str, Any], lines: Sequence[Line]) -> Deed | None:
+        try:
+            hold = Hold.model_validate((release.get("status") or {}).get("hold"))
+        except ValidationError:
+            return None  # no hold, or none that can be read: nothing to enter
         if any((line.who, line.reason) == (hold.by, hold.reason) and line.at >= hold.since for line in lines):
-            return
+            return None
         spec, served = release.get("spec") or {}, release["status"].get("weight")
         kind = Kind.HELD if served else Kind.CUT
         old, new = (spec.get("weight", 0), 0) if kind is Kind.CUT else (served, served)
-        lost = Deed(kind, self._service, hold.by, hold.reason, hold.since, str(spec.get("canary", "")), old, new)
-        _log.warning("a hold was in no ledger", extra={"by": hold.by, "since": hold.since.isoformat()})
-        self.note(lost)
+        return Deed(kind, self._service, hold.by, hold.reason, hold.since, str(spec.get("canary", "")), old, new)
+
+    async def _writer(self) -> str:
+        """Who wrote the weight, empty where nobody can tell."""
+        path = f"/apis/networking.k8s.io/v1/namespaces/{self._namespace}/ingresses/{self._service}-canary"
+        try:
+            return read_route(await self._api.get(path)).writer
+        except ApiError:
+            return ""
 
     def _release_path(self) -> str:
         return f"/apis/{API_VERSION}/namespaces/{self._namespace}/{PLURAL}/{self._service}"

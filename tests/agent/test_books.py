@@ -222,6 +222,48 @@ def test_a_hold_that_stands_in_the_ledger_is_not_entered_again() -> None:
     assert list(data(server)) == [key_of(1)]
 
 
+def moved(server: SmallApiServer, **changes: object) -> None:
+    """A status that says 20 % since a moment, as the agent writes it."""
+    status = {
+        "service": "chat",
+        "canary": "v2-0f3a9c21",
+        "weight": 20,
+        "verdict": "pass",
+        "because": "",
+        "stepStartedAt": (NOW + timedelta(seconds=9)).isoformat(),
+        "bakedSeconds": 1.0,
+        "allowedWeight": 20,
+        "observedAt": (NOW + timedelta(seconds=19)).isoformat(),
+        "observedGeneration": 3,
+        **changes,
+    }
+    server.put(RELEASE, {"metadata": {"name": "chat"}, "spec": {"stable": "v1-5b1de7aa"}, "status": status})
+
+
+def test_a_step_that_an_agent_died_over_is_entered_by_the_next_one_and_once() -> None:
+    server = a_server()
+    moved(server)
+    with_books(server, noting(replace(CUT, kind=Kind.STEP, old=0, new=5)))
+
+    async def until_entered(_: Books) -> None:
+        async with asyncio.timeout(20):
+            while len(data(server)) < 2:
+                await asyncio.sleep(0.01)
+
+    with_books(server, until_entered, lost_seconds=0.0)
+    entry = check(data(server), None).entries[-1]
+    assert (entry.deed.what, entry.deed.old, entry.deed.new) == (Kind.STEP, 5, 20)
+    assert (entry.deed.at, entry.deed.who) == (NOW + timedelta(seconds=9), "unknown")
+
+    async def until_looked(_: Books) -> None:
+        await until_asked_for(server, RELEASE)
+        await until_asked_for(server, f"{MAPS}/chat-ledger")
+
+    server.asked.clear()
+    with_books(server, until_looked, lost_seconds=0.0)
+    assert list(data(server)) == [key_of(1), key_of(2)]
+
+
 def test_noting_never_waits_and_never_fails(caplog: pytest.LogCaptureFixture) -> None:
     server = a_server()
     server.before = lambda method, path: said(503, "away")
