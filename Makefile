@@ -71,6 +71,9 @@ bench-bucketer: install ## buckets per second of one core, and how long each tak
 bench-rollback: install ## seconds from a canary's first failed answer to zero traffic on it, on the local cluster
 	@$(RUN)/python bench/rollback.py
 
+bench-promotion: install ## whole rollouts by `serinus promote` under load, the way back and rollbacks; KILLS=20 kills the promoter
+	@$(RUN)/python bench/promotion.py --kills $(or $(KILLS),0)
+
 bench-serve: $(SERVICE)/.installed ## the model service against the least that does the same
 	@weights=$$($(RUN)/serinus cluster weights) && $(SERVICE)/bin/python bench/serve.py --weights $$weights
 
