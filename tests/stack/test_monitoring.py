@@ -50,6 +50,18 @@ def test_rules_name_the_series_of_this_stacks_releases(program: Program) -> None
     assert "budget" not in told, "without prices there is no budget"
 
 
+def test_across_a_swap_and_its_way_back_the_rules_judge_the_release_on_trial(program: Program) -> None:
+    v1, v2 = (load_release(ROOT / "releases" / f"{name}.yaml").id for name in ("v1", "v2"))
+    assert rules(program(monitoring=True, stable="v2", canary="", weight=0, previous="v1")) == {}
+    back = rules(program(monitoring=True, weight=0, namespace="here"))
+    assert "here-chat-stable-chat-v1-http-canary@kubernetesingressnginx" in str(back["errorRate"]["expr"])
+    assert v2 in str(back["brokenAnswers"]["expr"])
+    told = rules(program(monitoring=True, stable="v2", canary="v1", namespace="here"))
+    assert "here-chat-stable-chat-v2-http-canary@kubernetesingressnginx" in str(told["errorRate"]["expr"])
+    assert v1 in str(told["brokenAnswers"]["expr"])
+    assert not any(v2 in str(rule["expr"]) for rule in told.values())
+
+
 def test_the_labels_of_an_operators_selectors_are_put_on_every_object(program: Program) -> None:
     run = program(monitoring=True, monitoringLabels={"release": "prometheus"})
     for key in ("PrometheusRule/chat", "PodMonitor/chat"):
