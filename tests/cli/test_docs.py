@@ -2,6 +2,8 @@
 
 import re
 import shlex
+from collections.abc import Iterator
+from itertools import dropwhile
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,10 @@ from serinus.rollout.alert_guards import DEFAULTS
 from stacks.settings import Settings
 
 DOCS = ROOT / "docs"
-PAGES = [DOCS / name for name in ("concepts.md", "security.md")]
+PAGES = [ROOT / "README.md", *(page for page in sorted(DOCS.rglob("*.md")) if page.parent.name != "reference")]
+_BLOCK = re.compile(r"^```[a-z]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+_INLINE = re.compile(r"`((?:\.venv/bin/)?(?:serinus|make) [^`]*)`")
+_NEXT_COMMAND = {"&&", "||", "|", ";", ">"}
 
 
 @pytest.mark.parametrize("path", pages())
@@ -38,28 +43,62 @@ def group(command: Any) -> dict[str, Any]:
     return found
 
 
-def typed() -> list[str]:
-    """Every `serinus …` of the pages, in a block or in a line."""
-    found = []
+def commands(text: str) -> list[list[str]]:
+    """Every `serinus …` and `make …` of a line that a shell would run, as words."""
+    found: list[list[str]] = [[]]
+    for word in shlex.split(text.strip().removeprefix("$ "), comments=True):
+        if word in _NEXT_COMMAND:
+            found.append([])
+        else:
+            found[-1].append(word)
+    # A setting before a command, as in NAME=value make.
+    cleaned = [[*dropwhile(lambda word: re.match(r"[A-Z_]+=", word) is not None, words)] for words in found]
+    named = [[words[0].removeprefix(".venv/bin/"), *words[1:]] for words in cleaned if words]
+    return [words for words in named if words[0] in ("serinus", "make")]
+
+
+def typed() -> Iterator[tuple[str, list[str], bool]]:
+    """Every command of the pages with the page's name; whether it stands in a block, as a whole."""
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
-        found += re.findall(r"^serinus .*$", text, re.MULTILINE)
-        found += re.findall(r"`(serinus [^`]*)`", text)
-    return found
+        for block in _BLOCK.findall(text):
+            for line in block.replace("\\\n", " ").splitlines():
+                if re.match(r" *(\$ )?([A-Z_]+=\S+ )?(\.venv/bin/)?(serinus|make) ", line):
+                    yield from ((page.name, words, True) for words in commands(line))
+        for line in _INLINE.findall(_BLOCK.sub("", text)):
+            yield from ((page.name, words, False) for words in commands(line))
 
 
-@pytest.mark.parametrize("line", typed())
-def test_a_command_that_people_are_told_to_type_exists(line: str) -> None:
-    words = shlex.split(line)[1:]
+@pytest.mark.parametrize(("page", "words", "whole"), list(typed()), ids=lambda value: str(value)[:60])
+def test_a_command_that_people_are_told_to_type_exists(page: str, words: list[str], whole: bool) -> None:
+    program, *rest = words
+    if program == "make":
+        assert set(rest) <= targets(), f"{page}: {words}"
+        return
     command = typer.main.get_command(app)
-    while words and group(command):
-        assert words[0] in group(command), line
-        command = group(command)[words.pop(0)]
+    while rest and group(command):
+        # A group may do something itself, such as `status SERVICE`.
+        if rest[0] not in group(command):
+            assert len(words) - len(rest) > 1, f"{page}: {words}"
+            break
+        command = group(command)[rest.pop(0)]
     known = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
-    assert {word for word in words if word.startswith("-")} <= known | {"--help"}, line
+    options = {word.partition("=")[0] for word in rest if word.startswith("-")}
+    assert options <= known | {"--help"}, f"{page}: {words}"
+    if whole and "--help" not in rest:
+        needed = [one for one in command.params if one.required]
+        missing = [one.name for one in needed if one.opts[0].startswith("-") and not {*one.opts} & options]
+        assert not missing, f"{page}: {words} lacks {missing}"
+        arguments = [one for one in needed if not one.opts[0].startswith("-")]
+        assert sum(not word.startswith("-") for word in rest) >= len(arguments), f"{page}: {words}"
+
+
+def targets() -> set[str]:
+    """What `make` knows to make."""
+    return set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), target
