@@ -1,9 +1,11 @@
 """A stack of its own for each module of tests, on the local cluster, which is brought up once for all.
 
-Each stack has its own namespace and host, so what one module leaves behind can't help or hurt another.
+Each stack has its own namespace and host, so what one module leaves behind can't help or hurt another. So the next
+module need not wait while it is taken away: pods take their time to end.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,34 @@ def network() -> Iterator[Network]:
     """The local cluster, up and held for these tests alone."""
     with lock.held("make test"):
         yield cluster.up()
+
+
+class Leaving:
+    """What is taken away while later tests run. Whatever fails of it is told at the end, or by `wait`."""
+
+    def __init__(self, pool: ThreadPoolExecutor) -> None:
+        self._pool = pool
+        self._going: list[Future[object]] = []
+
+    def later(self, take_away: Callable[[], object]) -> None:
+        self._going.append(self._pool.submit(take_away))
+
+    def wait(self) -> None:
+        """Wait until all is gone. Raises ExceptionGroup with what went wrong."""
+        going, self._going = self._going, []
+        wrong = [error for one in going if (error := one.exception())]
+        if wrong:
+            raise BaseExceptionGroup("not everything could be taken away", wrong)
+
+
+@pytest.fixture(scope="session")
+def leaving(network: Network) -> Iterator[Leaving]:
+    """What takes away in the background; the cluster is held until all is gone."""
+    # Two at a time: a third engine would only slow down the tests that run meanwhile.
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        made = Leaving(pool)
+        yield made
+        made.wait()
 
 
 class Project:
@@ -85,13 +115,13 @@ class Project:
 
 @pytest.fixture(scope="module")
 def project(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, network: Network
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, network: Network, leaving: Leaving
 ) -> Iterator[Project]:
-    """A project with a stack that does not exist in the cluster yet; destroyed after the module's last test."""
+    """A project with a stack that does not exist in the cluster yet; it goes after the module's last test."""
     name = request.module.__name__.rpartition(".")[2].removeprefix("test_").replace("_", "-")
     made = Project(tmp_path_factory.mktemp("project") / name, name, network)
     made.write_settings()
     selected = made.stack.select()
     assert selected.ok, selected.output
     yield made
-    made.close()
+    leaving.later(made.close)

@@ -168,7 +168,7 @@ class Place:
         # rule stays wrong; only what is late changes.
         deadline = time.monotonic() + 5
         while (said := refusal(self.try_annotations(case.new))) != expected(case) and time.monotonic() < deadline:
-            time.sleep(0.05)
+            time.sleep(0.01)
         return said
 
     def answer_to_a_swap(self, case: Swap) -> str:
@@ -192,7 +192,7 @@ class Place:
         while (said := refusal(self.admin.put(f"{stable}?dryRun=All", after))) != expected(case):
             if time.monotonic() > deadline:
                 break
-            time.sleep(0.05)
+            time.sleep(0.01)
         return said
 
     def stable_document(self, stable: Stable) -> dict[str, Any]:
@@ -281,7 +281,7 @@ def _wait_for_the_guard(place: Place) -> None:
     deadline = time.monotonic() + _SECONDS
     while place.admin.post(f"{place.ingresses}?dryRun=All", born).ok:
         assert time.monotonic() < deadline, "the guard did not come into force"
-        time.sleep(0.1)
+        time.sleep(0.02)
 
 
 def _annotations(answer: Answer) -> dict[str, str]:

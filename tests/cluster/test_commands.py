@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,14 @@ from typer.testing import CliRunner, Result
 
 from local import engine, kubernetes
 from local.errors import LocalError
-from local.places import KUBECONFIG, ROOT, Network
+from local.places import KUBECONFIG, ROOT
 from serinus.cli.main import app
 from serinus.rollout import share
 from serinus.rollout.admission import Guarded
 from serinus.rollout.cut import MANAGER
 from serinus.rollout.patterns import NOBODY
 from tests.cluster.api import APPLY, Api
+from tests.cluster.conftest import Leaving
 from tests.cluster.guarded import BREAK_GLASS, Place, apply, guarded_place, refusal, serinus
 from tests.parity_cases import annotations, buckets
 
@@ -28,9 +30,10 @@ PULUMI = "pulumi-kubernetes"
 
 
 @pytest.fixture(scope="module")
-def place(network: Network) -> Iterator[Place]:
-    with guarded_place(GUARDED) as made:
-        yield made
+def place(leaving: Leaving) -> Iterator[Place]:
+    with ExitStack() as stack:
+        yield stack.enter_context(guarded_place(GUARDED))
+        leaving.later(stack.pop_all().close)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import time
 from local import cluster, gateway, kubernetes
 from local.places import Network
 from local.traffic import Answer
-from tests.cluster.conftest import Project
+from tests.cluster.conftest import Leaving, Project
 
 
 def test_up_from_nothing_serves_and_destroy_leaves_nothing(project: Project) -> None:
@@ -27,8 +27,11 @@ def test_up_from_nothing_serves_and_destroy_leaves_nothing(project: Project) -> 
         assert [item for item in left if item["metadata"]["namespace"] == project.name] == []
 
 
-def test_a_cluster_with_killed_parts_heals_and_serves_again(project: Project, network: Network) -> None:
+def test_a_cluster_with_killed_parts_heals_and_serves_again(
+    project: Project, network: Network, leaving: Leaving
+) -> None:
     assert project.stack.up().ok
+    leaving.wait()  # what of earlier tests is still being taken away would fail, too
     for part in cluster.status():
         if part.name in {"apiserver", "containerd", "gateway"}:
             assert part.pid is not None

@@ -17,9 +17,9 @@ WEIGHT = "nginx.ingress.kubernetes.io/canary-weight"
 
 
 def run(project: Project, *flags: str) -> subprocess.CompletedProcess[str]:
-    """Run the command as a person would, in the project's folder."""
+    """Run the command as a person would, in the project's folder. Whatever it says, it never says the secret."""
     words = ["plan", "--stack", project.name, "--policies", "dev", *flags]
-    return subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", "from serinus.cli.main import main; main()", *words],
         cwd=project.folder,
         env={**os.environ, **engine.environment()},
@@ -28,6 +28,8 @@ def run(project: Project, *flags: str) -> subprocess.CompletedProcess[str]:
         timeout=120,
         check=False,
     )
+    assert SECRET not in done.stdout + done.stderr
+    return done
 
 
 def plan(project: Project, weight: int, *flags: str) -> dict[str, Any]:
@@ -83,11 +85,10 @@ def test_a_plan_binds_the_update(project: Project, tmp_path: Path) -> None:
     project.up_at(5)
 
 
-def test_the_report_never_holds_a_secret(project: Project) -> None:
-    for flags in ([], ["--json"], ["--markdown"]):
+def test_a_report_for_people_is_of_the_same_plan(project: Project) -> None:
+    for flags in ([], ["--markdown"]):
         done = run(project, *flags)
         assert done.returncode == 0, done.stderr
-        assert SECRET not in done.stdout + done.stderr
 
 
 def test_without_the_cluster_no_rise_is_judged_and_a_decrease_goes(project: Project) -> None:

@@ -1,6 +1,7 @@
 """Users, not requests: every way to split them, through the real gateway, and every way to get around it."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 
 import pytest
 
@@ -8,6 +9,7 @@ from local.places import Network
 from serinus.rollout.buckets import bucket_of
 from serinus.rollout.cut import cut_of
 from serinus.rollout.routing import inner_host
+from tests.cluster.conftest import Leaving
 from tests.cluster.routed import SALT, Routed, routed, silent
 
 USERS = [f"user-{number:03d}" for number in range(200)]
@@ -15,9 +17,10 @@ LADDER = (5, 20, 50, 100)
 
 
 @pytest.fixture(scope="module")
-def place(network: Network) -> Iterator[Routed]:
-    with routed(network, "routing") as made:
-        yield made
+def place(network: Network, leaving: Leaving) -> Iterator[Routed]:
+    with ExitStack() as stack:
+        yield stack.enter_context(routed(network, "routing"))
+        leaving.later(stack.pop_all().close)
 
 
 def canaries(place: Routed, requests: Mapping[str, Sequence[tuple[str, str]]]) -> set[str]:

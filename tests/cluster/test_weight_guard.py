@@ -3,17 +3,18 @@
 import copy
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
 from local import kubernetes
-from local.places import Network
 from serinus.rollout import share
 from serinus.rollout.admission import Guarded
 from serinus.rollout.canary_release import CRD_NAME
 from serinus.rollout.patterns import NOBODY
 from tests.cluster.api import APPLY, Api
+from tests.cluster.conftest import Leaving
 from tests.cluster.guarded import (
     BREAK_GLASS,
     Place,
@@ -43,9 +44,10 @@ def account(name: str) -> Api:
 
 
 @pytest.fixture(scope="module")
-def place(network: Network) -> Iterator[Place]:
-    with guarded_place(GUARDED) as made:
-        yield made
+def place(leaving: Leaving) -> Iterator[Place]:
+    with ExitStack() as stack:
+        yield stack.enter_context(guarded_place(GUARDED))
+        leaving.later(stack.pop_all().close)
 
 
 @pytest.fixture
@@ -57,12 +59,13 @@ def at_5(place: Place) -> Place:
     return place
 
 
-@pytest.fixture
-def elsewhere(place: Place) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def elsewhere(place: Place, leaving: Leaving) -> Iterator[str]:
     """Another namespace of the same cluster."""
     apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": ELSEWHERE}})
     yield ELSEWHERE
-    kubernetes.kubectl("delete", "namespace", ELSEWHERE, "--timeout=60s", timeout=70)
+    gone = ("delete", "namespace", ELSEWHERE, "--ignore-not-found", "--timeout=60s")
+    leaving.later(lambda: kubernetes.kubectl(*gone, timeout=70))
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.error import URLError
+
+from urllib3.exceptions import HTTPError
 
 from serinus.rollout import share
 from serinus.rollout.canary_release import API_VERSION, Spec
@@ -84,7 +85,7 @@ def witnessed(namespace: str) -> Iterator[Witness]:
         while not ended.is_set():
             try:
                 witness.look()
-            except (URLError, TimeoutError, ConnectionError):
+            except HTTPError:
                 time.sleep(_EVERY_SECONDS)
             ended.wait(_EVERY_SECONDS)
 
