@@ -1,4 +1,4 @@
-"""`serinus`: the command line. Each group of commands is a module of its own; this one puts them together."""
+"""`serinus`: the command line. Each command or group of them is a module of its own; this one puts them together."""
 
 import sys
 
@@ -6,47 +6,39 @@ import typer
 from rich.console import Console
 
 from local.errors import LocalError
-from serinus.cli import (
-    alerts,
-    approve,
-    backtest,
-    cluster,
-    demo,
-    drill,
-    install_crd,
-    ledger,
-    plan,
-    report,
-    resume,
-    rollback,
-    route,
-    status,
-)
-from serinus.cli.promote import command as promote
+from serinus.cli.lazy import lazy_group
+
+_COMMANDS = {
+    "cluster": "cluster:app",
+    "status": "status:app",
+    "ledger": "ledger:app",
+    "alerts": "alerts:app",
+    "rollback": "rollback:command",
+    "resume": "resume:command",
+    "approve": "approve:command",
+    "drill": "drill:command",
+    "demo": "demo:command",
+    "plan": "plan:command",
+    "report": "report:command",
+    "promote": "promote.command:command",
+    "route": "route:command",
+    "buckets": "route:buckets",
+    "backtest": "backtest:command",
+    "install-crd": "install_crd:command",
+}
 
 app = typer.Typer(
-    help="Canary releases of LLM services by `pulumi up`.",
+    cls=lazy_group({name: f"serinus.cli.{place}" for name, place in _COMMANDS.items()}),
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-app.add_typer(cluster.app, name="cluster")
-app.add_typer(status.app, name="status")
-app.add_typer(ledger.app, name="ledger")
-app.command(name="rollback")(rollback.command)
-app.command(name="resume")(resume.command)
-app.command(name="approve")(approve.command)
-app.command(name="drill")(drill.command)
-app.add_typer(alerts.app, name="alerts")
-app.command(name="demo")(demo.command)
-app.command(name="plan")(plan.command)
-app.command(name="report")(report.command)
-app.command(name="promote", help=promote.HELP)(promote.command)
-app.command(name="route")(route.command)
-app.command(name="buckets")(route.buckets)
-app.command(name="backtest")(backtest.command)
-app.command(name="install-crd")(install_crd.command)
+
+
+@app.callback()
+def _serinus() -> None:
+    """Canary releases of LLM services by `pulumi up`."""
 
 
 def main() -> None:

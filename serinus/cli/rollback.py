@@ -16,10 +16,6 @@ from rich.markup import escape
 from local.errors import LocalError
 from local.progress import duration, say
 from serinus.cli.kubectl import Context
-from serinus.cli.promote import ends
-from serinus.cli.promote.command import drive
-from serinus.cli.promote.outcome import Exit
-from serinus.cli.promote.show import Json, Lines
 from serinus.cli.service import AsJson, By, Name, Namespace, Reason, Service, spec_of, weight_of
 from serinus.rollout.alertmanager import LONGEST_REASON, plain
 from serinus.rollout.deed import Deed, Kind
@@ -68,6 +64,12 @@ def command(
 
 def _converge(stack: str, *, as_json: bool) -> bool:
     """Bring what is declared down to what is served: the traffic is at zero already, and this may take its time."""
+    # The engine's SDK takes half a second to load; the cut must not wait for it.
+    from serinus.cli.promote import ends
+    from serinus.cli.promote.command import drive
+    from serinus.cli.promote.outcome import Exit
+    from serinus.cli.promote.show import Json, Lines
+
     with Json() if as_json else Lines() as show:
         outcome = drive(stack, ends.converge, show, stack, seated=False)
         show.end(outcome)
