@@ -17,6 +17,7 @@ import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 
 from local import (
@@ -112,15 +113,10 @@ def down() -> bool:
 
 def status() -> list[Health]:
     """How every part is; empty when there is no cluster on this machine."""
-    if not RUN.exists():
-        return []
     net = chosen_network()
-    watchers = monitoring.daemons(net, debian.monitoring())
-    daemons = [*kubernetes.daemons(net, debian.unpacked()), gateway.daemon(net), *watchers]
     return [
-        Health(daemon.name, pid, pid is not None and _probe(daemon, net)())
-        for daemon in daemons
-        for pid in [daemon.pid()]
+        Health(name, pid, pid is not None and _answers_of(net).get(name, _always)())
+        for name, pid in processes.recorded().items()
     ]
 
 
@@ -184,23 +180,29 @@ def _all_healthy(daemons: list[Daemon], net: Network) -> bool:
 
 def _probe(daemon: Daemon, net: Network) -> Callable[[], bool]:
     """How to see that `daemon` does its work; where nothing can be asked, that it runs."""
-    probes: dict[str, Callable[[], bool]] = {
+    return _answers_of(net).get(daemon.name, lambda: daemon.pid() is not None)
+
+
+def _answers_of(net: Network) -> dict[str, Callable[[], bool]]:
+    """What tells of a program, by its name, that it does its work."""
+    return {
         "containerd": lambda: _accepts(kubernetes.CONTAINERD_SOCKET),
         "apiserver": lambda: _answers(f"{net.api}/readyz", kubernetes.token("admin")),
-        "kubelet": _node_ready,
+        "kubelet": lambda: _node_ready(net),
         "gateway": lambda: _answers(f"{net.gateway_metrics.removesuffix('/metrics')}/ping"),
         "prometheus": lambda: _answers(f"{net.prometheus}/-/ready"),
         "alertmanager": lambda: _answers(f"{net.alertmanager}/-/ready"),
     }
-    return probes.get(daemon.name, lambda: daemon.pid() is not None)
 
 
-def _node_ready() -> bool:
-    try:
-        node = json.loads(kubernetes.kubectl("get", "node", kubernetes.NODE, "-o", "json", "--request-timeout=5s"))
-    except LocalError:
-        return False
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in node["status"].get("conditions", []))
+def _always() -> bool:
+    return True
+
+
+def _node_ready(net: Network) -> bool:
+    answer = _asked(f"{net.api}/api/v1/nodes/{kubernetes.NODE}", kubernetes.token("admin"))
+    conditions = json.loads(answer)["status"].get("conditions", []) if answer else []
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 
 
 def _accepts(path: Path) -> bool:
@@ -214,14 +216,19 @@ def _accepts(path: Path) -> bool:
 
 
 def _answers(url: str, token: str = "") -> bool:
+    return _asked(url, token) is not None
+
+
+def _asked(url: str, token: str = "") -> bytes | None:
+    """What is answered with 200, else None."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     request = urllib.request.Request(url, headers=headers)  # noqa: S310 (our own addresses)
     trust = ssl.create_default_context(cafile=str(PKI / "ca.crt")) if url.startswith("https") else None
     try:
         with urllib.request.urlopen(request, timeout=3, context=trust) as answer:  # noqa: S310
-            return bool(answer.status == 200)
-    except (OSError, urllib.error.URLError):
-        return False
+            return bytes(answer.read()) if answer.status == 200 else None
+    except (OSError, urllib.error.URLError, HTTPException):
+        return None
 
 
 def _publish(place: Path, target: Path) -> None:

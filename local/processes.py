@@ -103,6 +103,16 @@ class Daemon:
             time.sleep(0.1)
 
 
+def recorded() -> dict[str, int | None]:
+    """Every program that was started and not stopped since, in the order of the starts; the pid of what still runs.
+
+    However it was started: whoever asks may have other places and flags for it than whoever started it.
+    """
+    records = {path.stem: record for path in RUN.glob("*.json") if (record := _read_record(path))}
+    in_order = sorted(records.items(), key=lambda one: (one[1]["started"], one[0]))
+    return {name: record["pid"] if _alive(record) else None for name, record in in_order}
+
+
 def stop_all() -> None:
     """Stop every recorded daemon, and wait until it is gone; the records go too."""
     _stop([record for path in RUN.glob("*.json") if (record := _read_record(path))])

@@ -1,6 +1,7 @@
 """Only what we started may be stopped, and what we started must be found again."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -53,6 +54,18 @@ processes.Daemon("sleeper", ("sleep", "600")).start()
 def test_a_program_that_would_be_started_differently_counts_as_not_running() -> None:
     _sleeper().start()
     assert _sleeper("another flag").pid() is None
+
+
+def test_what_runs_is_told_however_it_was_started() -> None:
+    _sleeper().start()
+    ended = Daemon("ended", ("true",))
+    ended.start()
+    ended_pid = json.loads(ended.record.read_text())["pid"]
+    os.waitpid(ended_pid, 0)
+    told = processes.recorded()
+    assert list(told) == ["sleeper", "ended"]
+    assert told["sleeper"] == _sleeper().pid()
+    assert told["ended"] is None
 
 
 def test_a_reused_pid_is_not_ours_and_is_not_stopped() -> None:
