@@ -124,7 +124,8 @@ class Stack:
             subprocess.Popen(
                 ["pulumi", "--non-interactive", "--color", "never", *words],
                 cwd=self.folder,
-                env={**self._environment, **own},
+                env={**self._environment, **own.environment},
+                pass_fds=own.pass_fds,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

@@ -98,10 +98,11 @@ class Command(automation.PulumiCommand):
             process = subprocess.Popen(
                 [self.command, "--non-interactive", *args, *events],
                 cwd=cwd,
-                env={**os.environ, **additional_env, **own, "PULUMI_AUTOMATION_API": "true"},
+                env={**os.environ, **additional_env, **own.environment, "PULUMI_AUTOMATION_API": "true"},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
+                pass_fds=own.pass_fds,
                 start_new_session=True,
             )
             self._process = process
