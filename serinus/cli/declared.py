@@ -21,12 +21,15 @@ _SECONDS = 30.0
 
 
 class Stack(NamedTuple):
-    """How a stack splits its users, its weight now, and the ids of its releases (canary: empty for none)."""
+    """How a stack splits its users, its weight now, the ids of its releases (canary: empty for none), and its place."""
 
     declared: Declared
     weight: int
     stable: str
     canary: str
+    service: str
+    namespace: str
+    host: str
 
 
 def read_stack(name: str, folder: Path | None = None) -> Stack:
@@ -58,7 +61,8 @@ def read_stack(name: str, folder: Path | None = None) -> Stack:
         raise LocalError(
             f"{file.name}: the ladder or the weight can't be used: {error}", remedy="pulumi preview"
         ) from None
-    return Stack(Declared(split, tuple(rung.weight for rung in rungs), salt, testers), weight, stable, canary)
+    place = (str(settings[key]) for key in ("service", "namespace", "host"))
+    return Stack(Declared(split, tuple(rung.weight for rung in rungs), salt, testers), weight, stable, canary, *place)
 
 
 def _split(value: object, file: Path) -> Split:

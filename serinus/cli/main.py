@@ -23,6 +23,7 @@ _COMMANDS = {
     "promote": "promote.command:command",
     "route": "route:command",
     "buckets": "route:buckets",
+    "render": "render:command",
     "backtest": "backtest:command",
     "install-crd": "install_crd:command",
 }

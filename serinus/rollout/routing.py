@@ -1,8 +1,8 @@
 """How a stack splits its users, as its settings write it, and what a gateway must match for a share of them.
 
-The one renderer so far is for the annotations of ingress-nginx. Such a gateway matches one header per canary. So every
-way to split is a weight, or one header with one pattern, and what would need two headers is refused when the settings
-are read.
+A gateway that reads the annotations of ingress-nginx matches one header per canary. So every way to split is a weight,
+or one header with one pattern, and what would need two headers is refused when the settings are read. How that is
+written for each kind of gateway, `serinus.rollout.renderers` knows.
 """
 
 from ipaddress import ip_network
@@ -11,11 +11,12 @@ from typing import Annotated, Literal, NamedTuple, Self
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from serinus.rollout import share
-from serinus.rollout.buckets import ALONE, TAG
+from serinus.rollout.buckets import ALONE, TAG, Lane
 from serinus.rollout.patterns import (
     COOKIE_NAME,
     NOBODY,
     TESTER_WORD,
+    PatternError,
     Tail,
     bucket_pattern,
     cookie_pattern,
@@ -168,12 +169,19 @@ class Match(NamedTuple):
         return {share.CANARY: "true", share.WEIGHT: str(self.weight)} | by_header
 
 
-def match(split: Split, weight: int, testers: bool = False) -> Match:
+def match(split: Split, weight: int, testers: bool = False, lane: Lane = ALONE) -> Match:
     """Return what a gateway must match for a share of `weight` percent.
 
     `testers`: whether the bucketer knows testers by their ids. A share of 0 is for nobody, testers included: it is what
-    a cut writes. Raises PatternError for a share that the tails can't express.
+    a cut writes. `lane`: the buckets of this canary, where it is one of several. Raises PatternError for a share that
+    the tails or the lane can't express.
     """
+    if split.by not in ("bucket", "weight") and lane != ALONE:
+        raise PatternError(f"by: {split.by} has no lanes for several canaries; use by: bucket")
+    if weight > lane.most:
+        raise PatternError(
+            f"a share of {weight} % does not fit into a lane of {lane.most} %; use less, or a wider lane"
+        )
     if split.by == "tail":
         return Match(0, split.header, tail_pattern(split.tail, weight, split.only.values if split.only else ()))
     if split.by == "cookie":
@@ -181,7 +189,7 @@ def match(split: Split, weight: int, testers: bool = False) -> Match:
     if split.by == "bucket":
         tags = split.only.values if split.only else ()
         return Match(
-            0, share.BUCKET_HEADER, bucket_pattern(ALONE.range(weight), tags, testers or bool(split.tester_word))
+            0, share.BUCKET_HEADER, bucket_pattern(lane.range(weight), tags, testers or bool(split.tester_word))
         )
     if split.tester_word:
         return Match(weight, share.TESTER_HEADER, word_pattern(split.tester_word) if weight else NOBODY)
