@@ -68,6 +68,9 @@ bench-routing: install ## who gets which release, forged headers, and what the e
 bench-bucketer: install ## buckets per second of one core, and how long each takes
 	@$(RUN)/python bench/bucketer.py
 
+bench-httproute: install ## a gateway of the Gateway API, routed by what serinus render prints
+	@$(RUN)/python bench/httproute.py
+
 bench-rollback: install ## seconds from a canary's first failed answer to zero traffic on it, on the local cluster
 	@$(RUN)/python bench/rollback.py
 

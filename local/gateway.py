@@ -140,6 +140,10 @@ def hosts_seen(namespace: str, ingress: str) -> set[str]:
 
 def _rules(routers: str) -> list[str]:
     """The rules of the routers whose names begin so."""
-    url = f"http://{network().node}:{GATEWAY_API_PORT}/api/http/routers?per_page=1000"
-    with urllib.request.urlopen(url, timeout=5) as answer:
+    return rules_at(GATEWAY_API_PORT, routers)
+
+
+def rules_at(port: int, routers: str) -> list[str]:
+    """The same of a Traefik on the node whose own view is at this port."""
+    with urllib.request.urlopen(f"http://{network().node}:{port}/api/http/routers?per_page=1000", timeout=5) as answer:
         return [one["rule"] for one in json.load(answer) if one["name"].startswith(routers)]

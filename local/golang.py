@@ -90,7 +90,7 @@ def build(program: Program) -> Path:
     if target.exists():
         return target
     log = INSTALL_LOGS / f"build-{program.module}.log"
-    go = _go(program)
+    go = _go(program.module)
     # The build works on a copy: what it generates beside the sources must not change the key, nor the checkout.
     work = target.parent.with_suffix(f".building-{os.getpid()}")
     shutil.rmtree(work, ignore_errors=True)
@@ -127,11 +127,17 @@ def build(program: Program) -> Path:
     return target
 
 
-def _go(program: Program) -> str:
+def sources(module: str, package: str) -> Path:
+    """Download a package that a folder of the toolchain pins and verifies; return where it is. Nothing is built."""
+    command = [_go(module), "-C", TOOLCHAIN / module, "mod", "download", "-json", package]
+    return Path(json.loads(output(command, what=f"the module {package}", timeout=600))["Dir"])
+
+
+def _go(module: str) -> str:
     """A Go that is new enough for the module: the machine's, else the one that the Python registry carries."""
-    pinned = re.search(r"^go (\d+)\.(\d+)", (TOOLCHAIN / program.module / "go.mod").read_text(), re.MULTILINE)
+    pinned = re.search(r"^go (\d+)\.(\d+)", (TOOLCHAIN / module / "go.mod").read_text(), re.MULTILINE)
     if pinned is None:
-        raise LocalError(f"local/toolchain/{program.module}/go.mod names no Go version")
+        raise LocalError(f"local/toolchain/{module}/go.mod names no Go version")
     wanted = (int(pinned[1]), int(pinned[2]))
     for candidate in (shutil.which("go"), "/usr/local/go/bin/go"):
         if candidate and (_go_version(candidate) or (0, 0)) >= wanted:

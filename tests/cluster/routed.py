@@ -41,7 +41,7 @@ class Answer(NamedTuple):
     seconds: float
 
 
-class _Release(BaseHTTPRequestHandler):
+class _Answers(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
@@ -58,12 +58,14 @@ class _Release(BaseHTTPRequestHandler):
         pass
 
 
-class _Server(ThreadingHTTPServer):
+class Release(ThreadingHTTPServer):
+    """A release that only says its name. `address` is an address of this machine; the port is any."""
+
     daemon_threads = True
     request_queue_size = 512
 
     def __init__(self, address: str, release: str) -> None:
-        super().__init__((address, 0), _Release)
+        super().__init__((address, 0), _Answers)
         self.release = release
 
 
@@ -247,7 +249,7 @@ def routed(network: Network, name: str) -> Iterator[Routed]:
         gone = ("delete", "namespace", name, "--ignore-not-found", "--timeout=60s")
         stack.callback(lambda: kubernetes.kubectl(*gone, timeout=70))
         for release in ("echo-v1", "echo-v2"):
-            server = _Server(network.host, release)
+            server = Release(network.host, release)
             stack.callback(server.server_close)
             threading.Thread(target=server.serve_forever, daemon=True).start()
             stack.callback(server.shutdown)
