@@ -129,7 +129,7 @@ def build(program: Program) -> Path:
 
 def sources(module: str, package: str) -> Path:
     """Download a package that a folder of the toolchain pins and verifies; return where it is. Nothing is built."""
-    command = [_go(module), "-C", TOOLCHAIN / module, "mod", "download", "-json", package]
+    command: list[str | Path] = [_go(module), "-C", TOOLCHAIN / module, "mod", "download", "-json", package]
     return Path(json.loads(output(command, what=f"the module {package}", timeout=600))["Dir"])
 
 

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -48,6 +49,37 @@ def place(leaving: Leaving) -> Iterator[Place]:
     with ExitStack() as stack:
         yield stack.enter_context(guarded_place(GUARDED))
         leaving.later(stack.pop_all().close)
+
+
+@pytest.fixture
+def http_routes(place: Place) -> Iterator[str]:
+    """The path of the HTTPRoutes, with the least definition that there can be of them."""
+    group = "gateway.networking.k8s.io"
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    definition = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {
+            "name": f"httproutes.{group}",
+            "annotations": {"api-approved.kubernetes.io": "unapproved, the least that a test needs"},
+        },
+        "spec": {
+            "group": group,
+            "scope": "Namespaced",
+            "names": {"kind": "HTTPRoute", "plural": "httproutes"},
+            "versions": [{"name": "v1", "served": True, "storage": True, "schema": schema}],
+        },
+    }
+    path = f"/apis/{group}/v1/namespaces/{GUARDED.namespace}/httproutes"
+    apply(definition)
+    kubernetes.kubectl("wait", "--for=condition=Established", f"crd/httproutes.{group}")
+    role = permission(GUARDED.namespace, "rescue-routes", {"kind": "Group", "name": BREAK_GLASS}, "httproutes")
+    role[0]["rules"][0]["apiGroups"] = [group]
+    apply(*role)
+    try:
+        yield path
+    finally:
+        kubernetes.kubectl("delete", "crd", f"httproutes.{group}", "--timeout=60s", timeout=70)
 
 
 @pytest.fixture
@@ -206,6 +238,30 @@ def test_a_host_has_one_canary(at_5: Place, elsewhere: str) -> None:
     assert at_5.admin.post(other, moving).ok, "another host has another guard, or none"
     moving["spec"]["rules"][0]["host"] = GUARDED.host
     assert refusal(at_5.admin.patch(f"{other}/moving{DRY}", {"spec": moving["spec"]})) == "second-canary"
+
+
+def test_no_http_route_comes_to_the_host(place: Place, http_routes: str) -> None:
+    def document(name: str, *hosts: str) -> dict[str, Any]:
+        kind = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute"}
+        return {**kind, "metadata": {"name": name}, "spec": {"hostnames": hosts}}
+
+    def answer() -> str:
+        return refusal(place.admin.post(f"{http_routes}{DRY}", document("new", GUARDED.host)))
+
+    deadline = time.monotonic() + 60
+    while not answer():
+        assert time.monotonic() < deadline, "the guard does not know of the kind"
+        time.sleep(0.1)
+    assert answer() == "other-gateway"
+    for host in ("*.serinus.test", "*.test"):
+        assert refusal(place.admin.post(f"{http_routes}{DRY}", document("new", host))) == "other-gateway"
+    # A name that only looks alike, and a kind of host that is another's.
+    assert place.admin.post(http_routes, document("other", "other.serinus.test", "*.weight-guard.serinus.test")).ok
+    moved = {"spec": {"hostnames": [GUARDED.host]}}
+    assert refusal(place.admin.patch(f"{http_routes}/other", moved)) == "other-gateway"
+    assert place.rescuer.patch(f"{http_routes}/other", moved).ok
+    # What is there may be changed by anybody: it may be a decrease.
+    assert place.admin.patch(f"{http_routes}/other", {"metadata": {"labels": {"share": "less"}}}).ok
 
 
 def test_only_the_declared_canary_can_rise(at_5: Place) -> None:

@@ -71,7 +71,7 @@ def test_break_glass_is_there_only_where_a_group_is_named() -> None:
     assert "not-break-glass" not in conditions
     for policy in policies(Guarded("chat", "serinus", "h", "ops:break-glass")):
         opened = "not-break-glass" in [one.name for one in policy.conditions]
-        assert opened == (policy.name.split(".")[0] in ("steps", "swaps", "ingresses", "objects"))
+        assert opened == (policy.name.split(".")[0] in ("steps", "swaps", "ingresses", "httproutes", "objects"))
 
 
 @given(st.integers(0, 100), st.integers(0, 100), st.lists(st.sampled_from(["vip", "beta", "x-1"]), unique=True))

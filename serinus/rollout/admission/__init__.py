@@ -12,7 +12,7 @@ from serinus.rollout.admission.fence import fence
 from serinus.rollout.admission.guarded import Guarded
 from serinus.rollout.admission.objects import definition, objects
 from serinus.rollout.admission.policy import Named, Policy, Resource, Validation
-from serinus.rollout.admission.roads import roads
+from serinus.rollout.admission.roads import other_gateways, roads
 from serinus.rollout.admission.steps import steps
 from serinus.rollout.admission.swaps import swaps
 
@@ -25,6 +25,7 @@ def policies(guarded: Guarded) -> tuple[Policy, ...]:
         steps(guarded),
         swaps(guarded),
         roads(guarded),
+        other_gateways(guarded),
         objects(guarded),
         definition(guarded),
         fence(guarded),

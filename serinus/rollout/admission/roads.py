@@ -41,3 +41,32 @@ def roads(guarded: Guarded) -> Policy:
         ),
         (born, second),
     )
+
+
+def other_gateways(guarded: Guarded) -> Policy:
+    """No HTTPRoute comes to the host: a gateway that reads it would split the users by what no rule here counts.
+
+    One that was there before the guard may still be changed, since a change may be a decrease.
+    """
+    refused = Validation(
+        f"oldObject != null && {_is_routed_at(guarded, 'oldObject')}",
+        sentence(
+            f"the host {{host}} is split by the Ingress {guarded.namespace}/{{owner}}, and nobody would judge an "
+            "HTTPRoute's share (other-gateway). Use another host, or set serinus:guard to false.",
+            {"host": text(guarded.host), "owner": text(guarded.canary_ingress)},
+        ),
+        "other-gateway",
+    )
+    return Policy(
+        policy_name(guarded, "httproutes"),
+        Resource("gateway.networking.k8s.io", "v1", "httproutes", ("CREATE", "UPDATE")),
+        (*but_for(guarded.break_glass), Named("on-the-host", _is_routed_at(guarded, "object"))),
+        (),
+        (refused,),
+    )
+
+
+def _is_routed_at(guarded: Guarded, route: str) -> str:
+    hosts = f"[{', '.join(text(host) for host in dict.fromkeys((guarded.host, guarded.inner_host or guarded.host)))}]"
+    wildcard = f"(h.startsWith('*.') && {hosts}.exists(o, o.endsWith(h.substring(1))))"
+    return f"{route}.spec.?hostnames.orValue([]).exists(h, h in {hosts} || {wildcard})"
