@@ -23,6 +23,7 @@ from serinus.cli.service import AsJson, Namespace, Service
 from serinus.cli.status_table import Seen, table
 from serinus.rollout.canary_release import API_VERSION, KIND
 from serinus.rollout.complaints import complaints
+from serinus.rollout.hold import waive
 from serinus.rollout.status import Observation, read_status
 from serinus.rollout.step import allowed_weight, check_step, conclude
 from serinus.rollout.verdict import Verdict
@@ -68,7 +69,7 @@ def show(
     if as_json:
         print(json.dumps(seen.document()))
     else:
-        console.print(table(seen))
+        console.print(table(seen), soft_wrap=False)
     raise typer.Exit(1 if seen.refused else 0)
 
 
@@ -77,8 +78,9 @@ def _look(at: Service) -> Seen:
     status = read_status(found.get("status"))
     now = datetime.now(UTC)
     upper = spec.declared(generation).ladder.next_rung(spec.weight)
-    refused = check_step(spec.declared(generation), status, spec.weight, upper.weight, now) if upper else []
-    return Seen(spec, status, upper.weight if upper else None, refused, now)
+    against = check_step(spec.declared(generation), status, spec.weight, upper.weight, now) if upper else []
+    said = waive(against, spec.override, now)
+    return Seen(spec, status, upper.weight if upper else None, said.remaining, now, tuple(said.waived))
 
 
 def _watch(at: Service, as_json: bool) -> None:

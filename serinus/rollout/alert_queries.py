@@ -99,6 +99,12 @@ def tokens(arms: Arms, direction: str, window: int) -> str:
     return risen(selector("llm_tokens_total", namespace=arms.namespace, release=arms.release, type=direction), window)
 
 
+def tokens_by_type(namespace: str, release: str, window: int) -> str:
+    """The tokens of a release's pods by `type`, in the last `window` seconds; nothing unless they are seen now."""
+    series = selector("llm_tokens_total", namespace=namespace, release=release)
+    return f"({risen(series, window, by='type')}) and on (type) count by (type) ({series})"
+
+
 def gpu_memory(arms: Arms) -> str:
     """The fullest GPU's share of memory in use, as NVIDIA's exporter tells it."""
     used, free = (

@@ -1,11 +1,18 @@
-"""The canary's budget of the day: what it has cost, what it will cost by midnight, and whether a rise still fits."""
+"""The canary's budget of the day: what it may cost, what it will cost by midnight, and whether a rise still fits."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
+from typing import Annotated, Self
 
+from pydantic import Field, model_validator
+
+from serinus.rollout.demand import Action
+from serinus.rollout.record import Record
 from serinus.rollout.violation import Violation
 
 _MILLION = 1_000_000
+MOST_MONEY = 1e12
+_Price = Annotated[float, Field(ge=0, le=1e9)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +25,28 @@ class Price:
     def of(self, input_tokens: float, output_tokens: float) -> float:
         """Return the cost of so many tokens."""
         return (input_tokens * self.input_per_million + output_tokens * self.output_per_million) / _MILLION
+
+
+class Budget(Record):
+    """What a stack lets its canary cost in a day, and what is to be done when that is spent."""
+
+    per_day: float = Field(ge=0.01, le=MOST_MONEY, description="what the canary may cost in a day of UTC, 0.01 or more")
+    input_per_million: _Price = Field(default=0.0, description="the price of a million tokens read, 0 or more")
+    output_per_million: _Price = Field(default=0.0, description="the price of a million tokens written, 0 or more")
+    action: Annotated[Action, Field(strict=False)] = Field(
+        default=Action.HOLD, description="rollback, hold or notify: once a day, when the budget is spent"
+    )
+
+    @model_validator(mode="after")
+    def _has_a_price(self) -> Self:
+        if not self.input_per_million + self.output_per_million:
+            raise ValueError("a budget needs a price above 0")
+        return self
+
+    @property
+    def price(self) -> Price:
+        """The prices."""
+        return Price(self.input_per_million, self.output_per_million)
 
 
 @dataclass(frozen=True, slots=True)

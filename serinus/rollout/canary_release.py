@@ -9,6 +9,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 
+from serinus.rollout.budget import Budget
 from serinus.rollout.expected import Expected
 from serinus.rollout.hold import Override
 from serinus.rollout.ladder import MOST_RUNGS, Ladder, Rung
@@ -64,6 +65,7 @@ class Spec(Record):
     ladder: Rungs
     objectives: Objectives = Objectives()
     override: Override | None = Field(default=None, description="puts the waivable rules aside until its end")
+    budget: Budget | None = Field(default=None, description="what the canary may cost in a day; missing for no limit")
     expected: Expected | None = Field(default=None, description="the traffic by which a step is judged beforehand")
 
     @model_validator(mode="after")
@@ -74,7 +76,7 @@ class Spec(Record):
 
     def declared(self, generation: int) -> Declared:
         """Return what the rules of a step look at; `generation` is the object's own."""
-        return Declared(self.service, self.canary, ladder_of(self.ladder), generation)
+        return Declared(self.service, self.canary, ladder_of(self.ladder), generation, self.budget)
 
 
 def _comparison(rule: str, message: str, says: str = "") -> dict[str, str]:
@@ -110,6 +112,13 @@ _COMPARISONS: Mapping[str, list[dict[str, str]]] = {
         _comparison(
             "self.weight == 0 || self.canary != ''",
             "the weight is above 0, but there is no canary for this traffic",
+        ),
+    ],
+    "Budget": [
+        _comparison(
+            "(has(self.inputPerMillion) ? self.inputPerMillion : 0.0) "
+            "+ (has(self.outputPerMillion) ? self.outputPerMillion : 0.0) > 0.0",
+            "a budget needs a price above 0",
         ),
     ],
     "Limits": [_FLOOR_BELOW_LIMIT],

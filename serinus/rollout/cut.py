@@ -30,10 +30,15 @@ def is_cut(annotations: Mapping[str, str]) -> bool:
 
 def ingress_cut(name: str, annotations: Mapping[str, str]) -> dict[str, Any]:
     """Return the document to apply, by force and as `MANAGER`, to the canary's Ingress of that name."""
+    return ingress_of(name, cut_of(annotations))
+
+
+def ingress_of(name: str, annotations: Mapping[str, str]) -> dict[str, Any]:
+    """Return the document that gives the Ingress of that name these annotations, and leaves all else alone."""
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "Ingress",
-        "metadata": {"name": name, "annotations": cut_of(annotations)},
+        "metadata": {"name": name, "annotations": dict(annotations)},
     }
 
 
@@ -42,12 +47,12 @@ def holds(managed_fields: Sequence[Mapping[str, Any]], annotations: Mapping[str,
 
     `managed_fields` are the Ingress' own, as the API server returns them.
     """
-    entry = _entry(managed_fields)
-    if entry is None or not is_cut(annotations):
-        return False
-    fields = managed_fields[entry].get("fieldsV1", {})
-    owned = fields.get("f:metadata", {}).get("f:annotations", {})
-    return all(f"f:{key}" in owned for key in cut_of(annotations))
+    return is_cut(annotations) and cut_of(annotations).keys() <= _annotations_of(managed_fields)
+
+
+def owned(managed_fields: Sequence[Mapping[str, Any]]) -> bool:
+    """Tell whether the weight of an Ingress is `MANAGER`'s: it was cut, or lowered, and not given back."""
+    return share.WEIGHT in _annotations_of(managed_fields)
 
 
 def give_back(managed_fields: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -61,6 +66,12 @@ def give_back(managed_fields: Sequence[Mapping[str, Any]]) -> list[dict[str, Any
         return []
     path = f"/metadata/managedFields/{entry}"
     return [{"op": "test", "path": f"{path}/manager", "value": MANAGER}, {"op": "remove", "path": path}]
+
+
+def _annotations_of(managed_fields: Sequence[Mapping[str, Any]]) -> set[str]:
+    entry = _entry(managed_fields)
+    fields = managed_fields[entry].get("fieldsV1", {}) if entry is not None else {}
+    return {key.removeprefix("f:") for key in fields.get("f:metadata", {}).get("f:annotations", {})}
 
 
 def _entry(managed_fields: Sequence[Mapping[str, Any]]) -> int | None:

@@ -19,6 +19,7 @@ class Kind(StrEnum):
     OVERRIDE = "override"  # a person put rules aside
     SWAP = "swap"  # the canary became the stable release
     BLIND = "blind"  # nothing could be counted for longer than allowed
+    BUDGET = "budget"  # the budget of the day is spent, and nothing was changed
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ _DONE = {
         Kind.OVERRIDE: "rules overridden",
         Kind.SWAP: "canary became stable",
         Kind.BLIND: "blind, no telemetry",
+        Kind.BUDGET: "budget of the day spent",
     },
     Language.CHINESE: {
         Kind.STEP: "流量权重已调整",
@@ -41,6 +42,7 @@ _DONE = {
         Kind.OVERRIDE: "规则已被临时豁免",
         Kind.SWAP: "金丝雀版本已转为稳定版本",
         Kind.BLIND: "遥测中断，无法判断",
+        Kind.BUDGET: "当日预算已用完",
     },
 }
 _VERDICTS = {

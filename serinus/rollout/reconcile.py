@@ -5,15 +5,17 @@ two steps is followed by one that finds its way from there. What it remembers be
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from serinus.rollout.bill import Bill, Paid, asked, reckon
 from serinus.rollout.deed import Deed, Kind
 from serinus.rollout.demand import Action, Demand
 from serinus.rollout.hearing import Hearing, begin_hearing, begin_hearing_of_step, counts, verdict
 from serinus.rollout.hold import Hold
 from serinus.rollout.judge import Charter
+from serinus.rollout.lower import lower
 from serinus.rollout.share import EVERYTHING, share
 from serinus.rollout.status import Observation, Status
 from serinus.rollout.step import allowed_weight, conclude
@@ -29,6 +31,7 @@ class Rules:
     """How patient the agent is.
 
     blind_hold: how long a live canary may go unseen before it is held; None never holds it for that.
+    blind_decay: how long before it goes back to the step before, once; None never does that. It is held then, too.
     orphan: how long a cut may stand without a hold: a person's rollback writes the one after the other.
     refresh: how old a status may become that says nothing new.
     settle: how long the gateway may take to follow a cut.
@@ -36,6 +39,7 @@ class Rules:
     """
 
     blind_hold: timedelta | None = timedelta(minutes=2)
+    blind_decay: timedelta | None = None
     orphan: timedelta = timedelta(seconds=5)
     refresh: timedelta = timedelta(seconds=5)
     settle: timedelta = timedelta(seconds=2)
@@ -75,14 +79,19 @@ class Memory:
     blind_since: datetime | None = None
     cut_at: datetime | None = None
     fallen_since: datetime | None = None
+    paid: Paid | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What to do. `cut` comes first, `status` after it, `deeds` once the status is written; then `memory` counts."""
+    """What to do. `cut` comes first, `status` after it, `deeds` once the status is written; then `memory` counts.
+
+    lower: annotations that bring the canary's share down to the step before; None where it stays.
+    """
 
     memory: Memory
     cut: bool
+    lower: Mapping[str, str] | None
     status: Status
     due: bool
     deeds: tuple[Deed, ...] = ()
@@ -108,6 +117,28 @@ def judged(memory: Memory, now: datetime, tick: datetime) -> Memory:
     return replace(memory, cause=Cause(f"the canary failed: {found.because}", AGENT, now, cuts=True))
 
 
+def overspent(memory: Memory, world: World, now: datetime) -> Memory:
+    """Take in that the budget of the day is spent, as the status says: once a day, and under no override.
+
+    Whoever resumes, or overrides, has seen the bill; the same bill does not undo that.
+    """
+    bill = world.status.budget if world.status else None
+    action = asked(world.spec.budget, bill)
+    override = world.spec.override
+    served = memory.step.weight if memory.step else 0
+    if action in (None, Action.NOTIFY) or not served or memory.cause or (override and now < override.until):
+        return memory
+    cuts = action is Action.ROLLBACK
+    return memory if world.hold and not cuts else replace(memory, cause=Cause(str(bill), AGENT, now, cuts))
+
+
+def faded(memory: Memory, world: World, rules: Rules, now: datetime, tick: datetime) -> Memory:
+    """Take in that a canary that can't be taken a step back went unseen for too long: on its first step, above all."""
+    if memory.cause is not None or not _fades(memory, world, rules, tick) or _before(world) is not None:
+        return memory
+    return replace(memory, cause=Cause(_blind_says(memory, tick), AGENT, now, cuts=True))
+
+
 def decide(
     memory: Memory, world: World, charter: Charter, rules: Rules, now: datetime, tick: datetime, leads: bool = True
 ) -> Decision:
@@ -122,16 +153,21 @@ def decide(
     memory, steps = _step(memory, world, weight, rules, now)
     if leads:
         memory = _blind(memory, weight, rules, now, tick)
+    bill = _bill(memory, world, weight, now, tick)
     hold, held = _hold(memory, world, now)
+    bill, told = _acted(bill, world, hold, weight, now)
     cut = (leads or memory.cause is not None) and _must_cut(memory, world, rules, tick)
-    observed = _observe(memory, world, hold, weight, now, tick)
+    observed = _observe(memory, world, hold, bill, weight, now, tick)
     status = conclude(
         observed, allowed_weight(world.spec.declared(world.generation), observed, now, world.spec.override)
     )
     done = memory.cause is not None and hold is not None and (not memory.cause.cuts or _is_cut(world))
     after = replace(memory, cause=None if done else memory.cause, held=hold is not None)
     due = _due(world.status, status, rules, now) if leads else hold != world.hold
-    return Decision(after, cut, status, due, tuple(_told(deed, status, world) for deed in (*steps, *held)))
+    lowered = _before(world) if leads and not cut and _fades(memory, world, rules, tick) else None
+    return Decision(
+        after, cut, lowered, status, due, tuple(_told(deed, status, world) for deed in (*steps, *held, *told))
+    )
 
 
 def _same_trial(memory: Memory, world: World, charter: Charter, tick: datetime) -> Memory:
@@ -188,7 +224,10 @@ def _step(memory: Memory, world: World, weight: int, rules: Rules, now: datetime
         return after, swapped
     if old == weight:
         return after, []
-    stepped = Deed(Kind.STEP, world.spec.service, by, f"from {old} % to {weight} %", now, canary, old, weight)
+    reason = f"from {old} % to {weight} %"
+    if by == AGENT:
+        reason = f"blind for too long: back {reason}"
+    stepped = Deed(Kind.STEP, world.spec.service, by, reason, now, canary, old, weight)
     return after, [stepped, *_overridden(world, stepped)]
 
 
@@ -213,10 +252,56 @@ def _blind(memory: Memory, weight: int, rules: Rules, now: datetime, tick: datet
         return replace(memory, blind_since=None)
     since = memory.blind_since or tick
     memory = replace(memory, blind_since=since)
-    if rules.blind_hold is None or tick - since < rules.blind_hold or memory.held or memory.cause:
+    patience = min((one for one in (rules.blind_hold, rules.blind_decay) if one is not None), default=None)
+    if patience is None or tick - since < patience or memory.held or memory.cause:
         return memory
-    reason = f"blind for {(tick - since).total_seconds():.0f} s: {found.because}"
-    return replace(memory, cause=Cause(reason, AGENT, now, cuts=False))
+    return replace(memory, cause=Cause(_blind_says(memory, tick), AGENT, now, cuts=False))
+
+
+def _blind_says(memory: Memory, tick: datetime) -> str:
+    seconds = (tick - (memory.blind_since or tick)).total_seconds()
+    return f"blind for {seconds:.0f} s: {verdict(_hearing(memory), tick).because}"
+
+
+def _fades(memory: Memory, world: World, rules: Rules, tick: datetime) -> bool:
+    """Tell whether the canary has gone unseen for so long that it goes back. It goes once, until somebody resumes."""
+    if rules.blind_decay is None or memory.blind_since is None or world.route is None or world.route.owned:
+        return False
+    return _weight(world) > 0 and tick - memory.blind_since >= rules.blind_decay
+
+
+def _before(world: World) -> Mapping[str, str] | None:
+    """What the Ingress says at the step before this one; None where there is none, or where that can't be said."""
+    if world.route is None:
+        return None
+    lower_rungs = [rung.weight for rung in world.spec.ladder if rung.weight < _weight(world)]
+    return lower(world.route.annotations, max(lower_rungs)) if lower_rungs else None
+
+
+def _bill(memory: Memory, world: World, weight: int, now: datetime, tick: datetime) -> Bill | None:
+    spec, before = world.spec, world.status
+    if spec.budget is None or not spec.canary:
+        return None
+    paid = memory.paid if memory.paid and memory.paid.counts(spec.canary, tick) else None
+    upper = spec.declared(world.generation).ladder.next_rung(weight)
+    known = before.budget if before and before.canary == spec.canary else None
+    return reckon(spec.budget, paid, known, now, weight, upper.weight if upper else None)
+
+
+def _acted(
+    bill: Bill | None, world: World, hold: Hold | None, weight: int, now: datetime
+) -> tuple[Bill | None, list[Deed]]:
+    """Note on the bill that its action was taken, so that it is taken once. To tell people is an action too."""
+    action = asked(world.spec.budget, bill)
+    if bill is None or action is None:
+        return bill, []
+    after = bill.model_copy(update={"acted": True})
+    if action is not Action.NOTIFY:
+        return after if hold and (action is Action.HOLD or _is_cut(world)) else bill, []
+    if not weight:
+        return bill, []
+    spec = world.spec
+    return after, [Deed(Kind.BUDGET, spec.service, AGENT, str(bill), now, spec.canary, weight, weight)]
 
 
 def _hearing(memory: Memory) -> Hearing:
@@ -259,7 +344,13 @@ def still_served(memory: Memory, rules: Rules, tick: datetime) -> bool:
 
 
 def _observe(
-    memory: Memory, world: World, hold: Hold | None, weight: int, now: datetime, tick: datetime
+    memory: Memory,
+    world: World,
+    hold: Hold | None,
+    bill: Bill | None,
+    weight: int,
+    now: datetime,
+    tick: datetime,
 ) -> Observation:
     before, canary, hearing = world.status, world.spec.canary, _hearing(memory)
     step = memory.step or Step(canary, weight, now, 0.0, world.spec.stable)
@@ -285,6 +376,7 @@ def _observe(
         baked_seconds=_tenths(min(step.baked + hearing.listened, elapsed)) if weight else 0.0,
         hold=hold,
         approvals=before.approvals if before and before.canary == canary else (),
+        budget=bill,
         observed_at=now,
         observed_generation=world.generation,
     )

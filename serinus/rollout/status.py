@@ -5,6 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
+from serinus.rollout.bill import Bill
 from serinus.rollout.complaints import complaints
 from serinus.rollout.hold import Approval, Hold
 from serinus.rollout.record import Moment, Record
@@ -51,6 +52,7 @@ class Observation(Record):
     baked_seconds: float = Field(default=0.0, ge=0, description="seconds, 0 or more")
     hold: Hold | None = None
     approvals: Annotated[tuple[Approval, ...], Field(strict=False)] = ()
+    budget: Bill | None = Field(default=None, description="what the canary has cost today; missing without a budget")
     observed_at: Moment = Field(description="an RFC 3339 time with its zone")
     observed_generation: int = Field(ge=0, description="the generation of the spec that the agent acts on")
 

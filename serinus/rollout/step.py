@@ -4,11 +4,12 @@ Both questions go through the same rules. A reader asks about the step that some
 rung and publishes the highest one that passes.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+from serinus.rollout.bill import check_bill
+from serinus.rollout.budget import Budget
 from serinus.rollout.hold import Override, waive
 from serinus.rollout.ladder import Ladder, ladder_facts
 from serinus.rollout.rules import (
@@ -49,6 +50,7 @@ class Declared:
     canary: str
     ladder: Ladder
     generation: int
+    budget: Budget | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +100,12 @@ def allowed_weight(
     seen: Observation,
     now: datetime,
     override: Override | None = None,
-    also: Sequence[Violation] = (),
     freshness: Freshness = Freshness(),
 ) -> Allowance:
     """Return the highest weight that may be served now, in percent.
 
     Without an objection it is the next rung, with one it is the weight that is served; a hold or a failed verdict
-    takes that away too. `also` are objections from beyond the rules, such as a spent budget.
+    takes that away too. A budget is no rule of the table: only who knows the bill can ask for it.
     """
 
     def refused(new: int) -> list[Violation]:
@@ -112,7 +113,8 @@ def allowed_weight(
             **ladder_facts(declared.ladder, seen.weight, new),
             **status_facts(declared, seen, seen.weight, new, now, freshness),
         }
-        return waive([*refusals((*LADDER_RULES, *STATUS_RULES), facts), *also], override, now).remaining
+        costs = check_bill(declared.budget, seen.budget, seen.weight, new)
+        return waive([*refusals((*LADDER_RULES, *STATUS_RULES), facts), *costs], override, now).remaining
 
     upper = declared.ladder.next_rung(seen.weight)
     reasons = refused(upper.weight) if upper else []

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from serinus.rollout.canary_release import Spec
 from serinus.rollout.complaints import complaints
-from serinus.rollout.cut import holds
+from serinus.rollout.cut import holds, owned
 from serinus.rollout.hold import Hold
 from serinus.rollout.share import WEIGHT
 from serinus.rollout.status import Status, read_status
@@ -27,11 +27,15 @@ class UnreadableError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The canary's Ingress: its annotations, whether a cut of it holds, and who wrote the weight last."""
+    """The canary's Ingress: its annotations, whether a cut of it holds, and who wrote the weight last.
+
+    owned: whether the weight is the agent's, which has cut or lowered it and not given it back.
+    """
 
     annotations: Mapping[str, str] = field(default_factory=dict)
     cut_holds: bool = False
     writer: str = ""
+    owned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,7 @@ def read_route(ingress: Mapping[str, Any]) -> Route:
     metadata = ingress.get("metadata") or {}
     annotations = metadata.get("annotations") or {}
     fields = metadata.get("managedFields") or []
-    return Route(annotations, holds(fields, annotations), _writer(fields))
+    return Route(annotations, holds(fields, annotations), _writer(fields), owned(fields))
 
 
 def _hold_of(status: object, now: datetime) -> Hold | None:

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from serinus.cli.status_table import Seen, table
-from serinus.rollout.hold import Hold
+from serinus.rollout.hold import Hold, Override
 from serinus.rollout.status import read_status
 from serinus.rollout.violation import Violation
 from tests.rollout.test_hand import NOW, SPEC, status
@@ -18,8 +18,8 @@ def drawn(age_seconds: float = 3, refused: list[Violation] | None = None, **chan
     return text_of(Seen(SPEC, read_status(status(**changes)), 50, refused or [], at))
 
 
-def text_of(seen: Seen) -> str:
-    console = Console(width=120, file=io.StringIO(), force_terminal=False)
+def text_of(seen: Seen, width: int = 120) -> str:
+    console = Console(width=width, file=io.StringIO(), force_terminal=False)
     with console.capture() as captured:
         console.print(table(seen))
     return captured.get()
@@ -49,7 +49,7 @@ def test_peoples_words_are_shown_as_they_are(words: str) -> None:
     hold = Hold(reason=words, by="ada", since=NOW)
     refused = [Violation("held", f"the release is held: {words}", "Look.")]
     text = drawn(hold=hold.document(), refused=refused)
-    assert f"{words} (by ada, 2026-11-21T12:00:00+00:00)" in text
+    assert f"{words} (by ada, 2026-11-21 12:00:00 UTC)" in text
     assert f"the release is held: {words} (held). Look." in text
 
 
@@ -60,3 +60,59 @@ def test_without_a_status_it_shows_what_is_declared() -> None:
     assert "v2-00000002" in text
     assert "is refused:" in text
     assert "status-missing" in text
+
+
+def test_it_names_who_overrides_what_until_when() -> None:
+    override = Override(by="ada", reason="a fix [b] that can't wait", until=NOW + timedelta(hours=1))
+    spec = SPEC.model_copy(update={"override": override})
+    aside = Violation("bake-not-over", "it has not baked", "Wait.")
+    text = text_of(Seen(spec, read_status(status()), 50, [], NOW, (aside,)))
+    assert "ada until 2026-11-21 13:00 UTC: a fix [b] that can't wait" in text
+    assert "is allowed. The override puts aside: bake-not-over." in text
+    assert "It is over." not in text
+    assert "It is over." in text_of(Seen(spec, read_status(status()), 50, [], NOW + timedelta(hours=1)))
+
+
+@pytest.mark.parametrize(
+    ("bill", "told"),
+    [
+        ({}, "not known of 1,000.00 today"),
+        ({"spent": 20.5}, "20.50 of 1,000.00 today; not counted now"),
+        (
+            {"spent": 20.5, "perHour": 1, "forecast": 44, "forecastAtNext": 1234.5},
+            "20.50 of 1,000.00 today; by midnight UTC 44.00, at 50 % 1,234.50",
+        ),
+        ({"spent": 2000, "perHour": 1, "forecast": 2044}, "2,000.00 of 1,000.00 today; by midnight UTC 2,044.00"),
+    ],
+)
+def test_it_shows_the_budget_and_how_the_day_ends(bill: dict[str, object], told: str) -> None:
+    text = drawn(budget={"at": NOW.isoformat(), "perDay": 1000, **bill})
+    assert told in " ".join(text.split())
+
+
+def test_what_the_agent_alone_knows_is_told() -> None:
+    refused = [Violation("above-allowed-weight", "the agent allows 20 now", "Read the reasons.")]
+    assert "The agent says: the budget is spent." in drawn(refused=refused, reasons=["the budget is spent"])
+
+
+def test_it_fits_into_80_columns_and_loses_no_word() -> None:
+    reason = "the canary failed: errors, " + "and a long story of how it came about " * 4
+    held = Violation("held", f"the release is held: {reason}", "Look at the evidence, then resume it.")
+    hold = Hold(reason=reason, by="ada", since=NOW)
+    bill = {"at": NOW.isoformat(), "perDay": 1e9, "spent": 1e8, "perHour": 1, "forecast": 1e9, "forecastAtNext": 1e10}
+    override = Override(by="ada", reason="a fix that can not wait for the day after", until=NOW + timedelta(hours=1))
+    spec = SPEC.model_copy(update={"override": override})
+    seen = Seen(spec, read_status(status(hold=hold.document(), budget=bill)), 50, [held], NOW)
+    text = text_of(seen, width=80)
+    assert max(map(len, text.splitlines())) <= 80
+    words = text.split()
+    assert words.count("came") == 8
+    assert "10,000,000,000.00" in words
+
+
+def test_as_json_it_says_what_is_refused_and_what_is_put_aside() -> None:
+    held, aside = Violation("held", "it is held", "Look."), Violation("bake-not-over", "it bakes", "Wait.")
+    found = Seen(SPEC, read_status(status()), 50, [held], NOW, (aside,)).document()
+    assert list(found) == ["spec", "status", "next", "refused", "waived"]
+    assert found["refused"] == [{"code": "held", "sentence": "it is held", "remedy": "Look."}]
+    assert found["waived"][0]["code"] == "bake-not-over"

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from serinus.rollout.cut import MANAGER, give_back, holds, ingress_cut, is_cut
+from serinus.rollout.cut import MANAGER, give_back, holds, ingress_cut, is_cut, owned
 from serinus.rollout.patterns import NOBODY
 from serinus.rollout.share import CANARY, HEADER, PATTERN, WEIGHT, cut, share
 
@@ -57,3 +57,20 @@ def test_giving_back_takes_out_one_entry_and_only_if_it_is_still_there() -> None
         {"op": "remove", "path": "/metadata/managedFields/1"},
     ]
     assert give_back(fields[:1]) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ([entry(WEIGHT, PATTERN)], True),
+        ([entry(WEIGHT)], True),
+        ([entry(PATTERN)], False),
+        ([entry(WEIGHT, manager="pulumi")], False),
+        ([entry(WEIGHT, operation="Update")], False),
+        ([], False),
+    ],
+)
+def test_a_weight_that_was_lowered_is_its_managers_until_it_is_given_back(
+    fields: list[dict[str, Any]], expected: bool
+) -> None:
+    assert owned(fields) is expected

@@ -1,5 +1,6 @@
 """What the agent does next. A clock of its own, counters by hand, and an Ingress that is only annotations."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from serinus.rollout.bill import Bill, Paid
+from serinus.rollout.budget import Spending
 from serinus.rollout.cut import MANAGER
 from serinus.rollout.deed import Kind
 from serinus.rollout.demand import Action, Demand
@@ -17,8 +20,8 @@ from serinus.rollout.hearing import hear
 from serinus.rollout.hold import Hold
 from serinus.rollout.judge import Charter
 from serinus.rollout.objectives import Objectives
-from serinus.rollout.reconcile import LOST, Decision, Memory, Rules, decide, demanded, judged
-from serinus.rollout.share import CANARY, WEIGHT, cut
+from serinus.rollout.reconcile import LOST, Decision, Memory, Rules, decide, demanded, faded, judged, overspent
+from serinus.rollout.share import CANARY, WEIGHT, cut, share
 from serinus.rollout.status import Status
 from serinus.rollout.verdict import Verdict
 from serinus.rollout.world import Route, World, read_spec
@@ -37,6 +40,8 @@ SPEC = {
 
 class Play:
     """One service, second by second. What is decided is done: the Ingress is cut, the status written."""
+
+    rules = RULES
 
     def __init__(self, weight: int = 20, **spec: Any) -> None:
         self.now = NOW
@@ -72,9 +77,12 @@ class Play:
             self.memory = replace(self.memory, hearing=hear(self.memory.hearing, {"a": reading}, ("a",), self.now))
 
     def decide(self) -> Decision:
-        if self.leads:
-            self.memory = judged(self.memory, self.now, self.now)
-        return decide(self.memory, self.world, self.charter, RULES, self.now, self.now, self.leads)
+        return decide(self.memory, self.world, self.charter, self.rules, self.now, self.now, self.leads)
+
+    def judge(self) -> None:
+        self.memory = judged(self.memory, self.now, self.now)
+        self.memory = overspent(self.memory, self.world, self.now)
+        self.memory = faded(self.memory, self.world, self.rules, self.now, self.now)
 
     def second(
         self, canary: tuple[int, int] = (2, 0), stable: tuple[int, int] = (8, 0), heard: bool = True
@@ -83,9 +91,14 @@ class Play:
         self.count(canary, stable)
         if heard:
             self.listen()
+        if self.leads:
+            self.judge()
         found = self.decide()
         if found.cut:
             self.cut()
+            found = self.decide()
+        elif found.lower is not None:
+            self.lower(found.lower)
             found = self.decide()
         self.adopt(found)
         return found
@@ -94,8 +107,18 @@ class Play:
         assert self.world.route is not None
         self.cuts += 1
         annotations = {**self.world.route.annotations, **cut(self.world.route.annotations)}
-        self.world = replace(self.world, route=Route(annotations, cut_holds=True, writer=MANAGER))
+        self.world = replace(self.world, route=Route(annotations, cut_holds=True, writer=MANAGER, owned=True))
         self.memory = replace(self.memory, cut_at=self.now)
+
+    def lower(self, changes: Mapping[str, str]) -> None:
+        assert self.world.route is not None
+        annotations = {**self.world.route.annotations, **changes}
+        self.world = replace(self.world, route=Route(annotations, writer=MANAGER, owned=True))
+
+    def pay(self, today: float, recent: float = 0.1) -> None:
+        """Let the tokens have cost so much today, and so much in the last minute."""
+        paid = Paid("v2-01234567", Spending(today, recent, 60), self.now, self.now)
+        self.memory = replace(self.memory, paid=paid)
 
     def adopt(self, found: Decision) -> None:
         self.memory = found.memory
@@ -114,7 +137,7 @@ class Play:
     def resume(self) -> None:
         assert self.world.status is not None
         assert self.world.route is not None
-        given = replace(self.world.route, cut_holds=False)
+        given = replace(self.world.route, cut_holds=False, owned=False)
         status = self.world.status.model_copy(update={"hold": None})
         self.world = replace(self.world, status=status, hold=None, route=given)
 
@@ -431,3 +454,161 @@ def test_a_status_that_says_nothing_new_is_written_only_now_and_then() -> None:
     play.seconds(20)
     written = sum(play.second().due for _ in range(20))
     assert 3 <= written <= 5
+
+
+class Fading(Play):
+    """A rollout whose stack lets a canary that nobody sees go a step back after five minutes."""
+
+    rules = Rules(blind_decay=timedelta(minutes=5))
+
+
+def test_a_canary_that_goes_unseen_is_held_and_later_goes_one_step_back() -> None:
+    play = Fading()
+    play.seconds(5)
+    play.seconds(290, heard=False)
+    assert (play.status.weight, play.deeds) == (20, [Kind.BLIND])
+    play.seconds(60, heard=False)
+    assert (play.status.weight, play.status.allowed_weight) == (5, 0)
+    assert (play.cuts, play.deeds) == (0, [Kind.BLIND, Kind.STEP])
+    play.seconds(900, heard=False)
+    assert (play.status.weight, play.deeds) == (5, [Kind.BLIND, Kind.STEP])
+    play.world = replace(play.world, route=Play.route(20))
+    play.second()
+    assert (play.cuts, play.status.weight) == (1, 0)
+
+
+def test_an_agent_that_is_killed_after_it_went_back_goes_no_further() -> None:
+    play = Fading()
+    play.seconds(5)
+    play.seconds(350, heard=False)
+    play.die()
+    play.seconds(700, heard=False)
+    assert (play.status.weight, play.cuts) == (5, 0)
+
+
+def test_from_the_first_step_the_way_back_is_a_cut() -> None:
+    play = Fading(weight=5)
+    play.seconds(5)
+    play.seconds(350, heard=False)
+    assert (play.status.weight, play.cuts, play.deeds) == (0, 1, [Kind.BLIND, Kind.CUT])
+
+
+@pytest.mark.parametrize("leads", [True, False])
+def test_nobody_goes_back_unless_it_is_asked_for_and_the_agent_leads(leads: bool) -> None:
+    play = Play() if leads else Fading()
+    play.leads = leads
+    play.seconds(5)
+    play.seconds(2000, heard=False)
+    assert (play.cuts, share(play.world.route.annotations if play.world.route else {})) == (0, 20)
+
+
+def test_a_canary_whose_telemetry_comes_back_in_time_stays() -> None:
+    play = Fading()
+    for _ in range(3):
+        play.seconds(5)
+        play.seconds(290, heard=False)
+    assert (play.status.weight, play.deeds) == (20, [Kind.BLIND])
+
+
+def priced(action: str = "hold", **more: Any) -> dict[str, Any]:
+    return {"budget": {"perDay": 10, "outputPerMillion": 2, "action": action, **more}}
+
+
+def bill(play: Play) -> Bill:
+    assert play.status.budget is not None
+    return play.status.budget
+
+
+def test_without_a_count_a_canary_with_a_budget_does_not_rise() -> None:
+    play = Play(**priced())
+    play.seconds(300, canary=(4, 0))
+    assert (play.status.verdict, play.status.allowed_weight) == (Verdict.PASS, 20)
+    assert "not known" in play.status.reasons[0]
+    play.pay(today=0.5, recent=0.0001)
+    play.second()
+    assert (play.status.allowed_weight, bill(play).spent) == (50, 0.5)
+    play.seconds(110, canary=(4, 0))
+    assert (play.status.allowed_weight, bill(play).spent, bill(play).per_hour) == (20, 0.5, None)
+
+
+def test_a_rise_that_breaks_the_budget_by_midnight_is_not_allowed() -> None:
+    play = Play(**priced())
+    play.seconds(300, canary=(4, 0))
+    # It is noon: half a cent a minute is 3.60 until midnight, and 9 at 50 %.
+    play.pay(today=0.5, recent=0.005)
+    play.second()
+    assert play.status.allowed_weight == 50
+    play.pay(today=1.5, recent=0.005)
+    play.second()
+    assert play.status.allowed_weight == 20
+    assert play.status.reasons[0].startswith("at 50 % the canary would cost 10.4")
+
+
+@pytest.mark.parametrize(
+    ("action", "kinds", "weight", "held"),
+    [
+        ("rollback", [Kind.CUT], 0, True),
+        ("hold", [Kind.HELD], 20, True),
+        ("notify", [Kind.BUDGET], 20, False),
+    ],
+)
+def test_a_spent_budget_does_what_it_says_once_a_day(action: str, kinds: list[Kind], weight: int, held: bool) -> None:
+    play = Play(**priced(action))
+    play.seconds(3)
+    play.pay(today=10.2)
+    play.seconds(3)
+    assert (play.deeds, play.status.weight, play.status.hold is not None) == (kinds, weight, held)
+    assert (bill(play).acted, play.status.allowed_weight) == (True, 0 if held else 20)
+    if held:
+        assert play.status.hold is not None
+        assert play.status.hold.reason == "the canary has cost 10.20 today, the budget is 10.00"
+        # Whoever resumes has seen it.
+        play.resume()
+        play.world = replace(play.world, route=Play.route(20))
+    play.die()
+    play.pay(today=11)
+    play.seconds(5)
+    assert [kind for kind in play.deeds if kind is not Kind.STEP] == kinds
+    assert (play.status.hold, play.status.weight) == (None, 20)
+    # The next day has a bill of its own.
+    play.now += timedelta(days=1)
+    play.pay(today=10.5)
+    play.seconds(3)
+    assert [kind for kind in play.deeds if kind is not Kind.STEP] == kinds * 2
+
+
+def test_a_rollback_for_the_budget_comes_to_a_canary_that_is_held_already() -> None:
+    play = Play(**priced("rollback"))
+    play.seconds(3)
+    play.demand(Action.HOLD)
+    play.second()
+    play.pay(today=12)
+    play.seconds(3)
+    assert (play.deeds, play.status.weight) == ([Kind.HELD, Kind.CUT], 0)
+    assert bill(play).acted
+
+
+def test_an_override_lets_a_canary_cost_more() -> None:
+    override = {"by": "ada", "reason": "worth it", "until": (NOW + timedelta(hours=1)).isoformat()}
+    play = Play(**priced("rollback"), override=override)
+    play.seconds(3)
+    play.pay(today=12)
+    play.seconds(60)
+    assert (play.cuts, play.deeds) == (0, [])
+
+
+def test_a_count_of_another_release_is_no_count() -> None:
+    play = Play(**priced(), canary="v3-01234567")
+    play.seconds(3)
+    play.pay(today=12)
+    play.second()
+    assert bill(play).spent is None
+
+
+@given(st.sampled_from(["rollback", "hold", "notify"]), st.floats(0, 1e15), st.floats(0, 1e15), st.integers(0, 100))
+def test_no_bill_ever_raises_a_weight_or_breaks_a_turn(action: str, today: float, recent: float, weight: int) -> None:
+    play = Play(weight=weight, **priced(action))
+    for _ in range(3):
+        play.second()
+        play.pay(today, recent)
+    assert play.status.weight <= weight

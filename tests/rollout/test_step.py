@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from serinus.rollout.budget import Budget
 from serinus.rollout.hold import Override, waive
 from serinus.rollout.ladder import Ladder
 from serinus.rollout.rules import CAP_RULES, LADDER_RULES, STATUS_RULES, WAIVABLE
@@ -138,16 +139,18 @@ def test_the_agent_allows_the_next_rung_or_says_why_not(
     assert (allowance.weight, codes(allowance.refused)) == (allowed, reason)
 
 
+SPENT = {"at": "2026-11-21T11:59:40Z", "perDay": 10, "spent": 12, "perHour": 1}
+costly = replace(declared, budget=Budget(per_day=10, output_per_million=1))
+
+
 def test_an_objection_from_beyond_the_rules_keeps_the_weight_where_it_is() -> None:
-    spent = Violation("budget-spent", "the day's budget is spent", "Raise it, or wait for tomorrow.")
-    allowance = allowed_weight(declared, passing(), now, also=[spent])
+    allowance = allowed_weight(costly, passing(budget=SPENT), now)
     assert allowance.weight == 5
-    assert conclude(passing(), allowance).reasons == ("the day's budget is spent",)
+    assert conclude(passing(), allowance).reasons == ("the canary has cost 12.00 today, the budget is 10.00",)
 
 
 def test_an_objection_is_not_made_to_a_weight_that_cannot_rise() -> None:
-    spent = Violation("budget-spent", "the day's budget is spent", "Raise it, or wait for tomorrow.")
-    assert allowed_weight(declared, passing(weight=100), now, also=[spent]) == (100, [])
+    assert allowed_weight(costly, passing(weight=100, budget=SPENT), now) == (100, [])
 
 
 def test_a_longer_patience_accepts_an_older_status() -> None:
