@@ -16,7 +16,7 @@ from engines import Load
 from exchange import Answer, Outcome
 
 # The bounds of the GenAI conventions, with the limits that objectives are usually set at.
-_SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1, 1.28, 2, 2.56, 3, 5.12, 10.24, 20, 20.48, 40, 60, 81.92)
+_SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1, 1.28, 2, 2.56, 3, 5.12, 10, 10.24, 20, 20.48, 40, 60, 81.92)
 _FIRST_TOKEN = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2, 2.5, 3, 5, 7.5, 10, 20, 40)
 _PER_TOKEN = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5)
 

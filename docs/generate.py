@@ -4,7 +4,7 @@ usage: python -m docs.generate            (make docs)
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import Any, get_args
@@ -15,6 +15,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from docs.metrics import metrics_page
+from docs.page import page, table
+from docs.rules import policies_page
 from serinus.cli.main import app
 from serinus.rollout.alert_guards import DEFAULTS, Guard
 from serinus.rollout.canary_release import API_VERSION, KIND, crd
@@ -23,7 +26,6 @@ from stacks.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 _KINDS = {int: "NUMBER", float: "NUMBER", Path: "FILE"}
-_MADE = "<!-- Made by `make docs` from the code; changes here are lost. -->"
 
 
 def pages() -> dict[str, str]:
@@ -32,6 +34,8 @@ def pages() -> dict[str, str]:
         "reference/settings.md": settings_page((ROOT / "Pulumi.yaml").read_text(encoding="utf-8")),
         "reference/cli.md": cli_page(),
         "reference/crd.md": crd_page(),
+        "reference/metrics.md": metrics_page(ROOT),
+        "reference/policies.md": policies_page(),
     }
 
 
@@ -49,12 +53,12 @@ def settings_page(project: str) -> str:
         "# Settings of a stack",
         "`pulumi config set serinus:<name> <value>` sets one, or a line in `Pulumi.<stack>.yaml`. Numbers, lists and"
         " mappings are checked before anything changes, and every mistake is named at once.",
-        *_table(["setting", "what it is", "allowed", "default"], rows),
+        *table(["setting", "what it is", "allowed", "default"], rows),
         *parts,
         "## `alerts`: what the guards are by default",
-        *_table(["guard", *Guard.model_fields], _guards()),
+        *table(["guard", *Guard.model_fields], _guards()),
     ]
-    return _page(lines)
+    return page(lines)
 
 
 def cli_page() -> str:
@@ -67,7 +71,7 @@ def cli_page() -> str:
     ]
     for words, command in _commands(["serinus"], root):
         lines += [f"## `{' '.join(words)}`", _plain(command.help or ""), *_usage(words, command)]
-    return _page(lines)
+    return page(lines)
 
 
 def crd_page() -> str:
@@ -81,10 +85,10 @@ def crd_page() -> str:
     ]
     for part in ("spec", "status"):
         fields = schema["properties"][part]
-        lines += [f"## {part}", *_table(["field", "type", "what it is"], _fields(fields, ""))]
+        lines += [f"## {part}", *table(["field", "type", "what it is"], _fields(fields, ""))]
     rules = [rule["message"] for rule in _rules(schema)]
     lines += ["## What the API server refuses", *(f"* {rule}" for rule in dict.fromkeys(rules))]
-    return _page(lines)
+    return page(lines)
 
 
 def _guards() -> Iterator[list[str]]:
@@ -98,7 +102,7 @@ def _model_section(name: str, model: type[BaseModel]) -> Iterator[str]:
     for key, field in model.model_fields.items():
         default = "" if field.default is PydanticUndefined else _default(_plain_value(field.default))
         rows.append([f"`{field.alias or key}`", field.description or _inner_description(field), default])
-    yield from _table(["key", "allowed", "default"], rows)
+    yield from table(["key", "allowed", "default"], rows)
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:
@@ -152,7 +156,7 @@ def _usage(words: Sequence[str], command: Any) -> Iterator[str]:
         names = ", ".join(f"`{name}`" for name in (*one.opts, *one.secondary_opts))
         rows.append([f"{names} {_kind(one)}".strip(), _plain(one.help or ""), _shown_default(one)])
     if rows:
-        yield from _table(["", "what it is", "default"], rows)
+        yield from table(["", "what it is", "default"], rows)
 
 
 def _argument(argument: Any) -> str:
@@ -195,21 +199,6 @@ def _rules(schema: Any) -> Iterator[Mapping[str, str]]:
 def _plain(text: str) -> str:
     """Put a help text on one line, without the marks for a terminal."""
     return " ".join(re.sub(r"\[/?[a-z]*\]", "", text).split())
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    def cell(text: str) -> str:
-        return " ".join(text.split()).replace("|", "\\|")
-
-    lines = [heads, ["---"] * len(heads), *rows]
-    return ["\n".join(f"| {' | '.join(map(cell, line))} |" for line in lines)]
-
-
-def _page(parts: Iterable[str]) -> str:
-    title, *others = parts
-    text = "\n\n".join([title, _MADE, *others])
-    # A list stands together.
-    return re.sub(r"(?m)^(\* .*)\n\n(?=\* )", r"\1\n", text) + "\n"
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from prometheus_client import Counter
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,6 +13,7 @@ from api.desk import Desk
 from api.wire import parse, read_body
 from exchange import Refusal
 
+_RATINGS = range(1, 6)
 Reason = Literal["wrong", "offensive", "unsafe", "private", "slow", "other"]
 
 _ratings = Counter("llm_feedback_total", "Ratings of answers, 1 to 5", ["release", "rating"])
@@ -26,7 +27,7 @@ class FeedbackRequest(BaseModel):
 
     id: Annotated[str, Field(max_length=128)]
     release: Annotated[str, Field(max_length=63)] | None = None
-    rating: Annotated[int, Field(ge=1, le=5)] | None = None
+    rating: Annotated[int, Field(ge=_RATINGS[0], le=_RATINGS[-1])] | None = None
     report: Reason | None = None
 
 
@@ -35,6 +36,11 @@ class Feedback:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        # All series are there from the start, so that the first complaint is a rise from 0 that `rate` sees.
+        for rating in _RATINGS:
+            _ratings.labels(desk.release.id, rating)
+        for reason in get_args(Reason):
+            _reports.labels(desk.release.id, reason)
 
     async def post(self, request: Request) -> Response:
         """Count what a user says of an answer. No text is taken: it would be one more place with private words."""

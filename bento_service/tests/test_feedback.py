@@ -38,3 +38,8 @@ def test_feedback_that_says_nothing_clear_is_refused(
 ) -> None:
     response = client.post("/v1/feedback", json={"id": answer_id, **body})
     assert response.status_code == 400
+
+
+def test_what_nobody_has_said_yet_stands_at_zero(echo: Server) -> None:
+    assert [echo.metric("llm_feedback_total", release="v1-0123abcd", rating=rating) for rating in "45"] == [0, 0]
+    assert echo.metric("llm_reports_total", release="v1-0123abcd", reason="private") == 0

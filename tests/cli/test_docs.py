@@ -11,8 +11,12 @@ import pytest
 import typer
 
 from docs.generate import ROOT, pages
+from docs.metrics import service_series
+from policies.rules import RULES
 from serinus.cli.main import app
 from serinus.rollout.alert_guards import DEFAULTS
+from serinus.rollout.alert_queries import LOUD
+from serinus.rollout.rules import CAP_RULES, LADDER_RULES, STATUS_RULES, SWAP_RULES
 from stacks.settings import Settings
 
 DOCS = ROOT / "docs"
@@ -36,6 +40,31 @@ def test_every_command_stands_in_the_reference() -> None:
     page = pages()["reference/cli.md"]
     for name in group(typer.main.get_command(app)):
         assert f"## `serinus {name}" in page
+
+
+def test_every_series_that_a_guard_or_a_picture_reads_stands_in_the_reference() -> None:
+    page = pages()["reference/metrics.md"]
+    for file in ("alert_queries.py", "dashboard.py", "report_series.py"):
+        text = (ROOT / "serinus" / "rollout" / file).read_text(encoding="utf-8")
+        named = re.findall(r"\b((?:llm|gen_ai|traefik)_[a-z_]+[a-z])\b", text)
+        assert named, file
+        for series in named:
+            assert f"`{re.sub('_(bucket|count|sum)$', '', series)}`" in page, (file, series)
+
+
+def test_every_limit_in_seconds_is_an_edge_of_the_gateways_and_of_the_services_buckets() -> None:
+    limits = {float(str(DEFAULTS[name]["threshold"])) for name in ("slowP95", "slowP95Hard", "slowP99", "slowFast")}
+    (gateways,) = re.findall(r'_BUCKETS = "([0-9.,]+)"', (ROOT / "local" / "gateway.py").read_text(encoding="utf-8"))
+    assert limits <= set(map(float, gateways.split(",")))
+    services = {one.name: set(one.edges) for one in service_series(ROOT / "bento_service")}
+    assert limits <= services["gen_ai_server_request_duration_seconds"]
+    assert float(LOUD) in services["llm_output_offensive_score"]
+
+
+def test_every_rule_stands_in_the_reference() -> None:
+    page = pages()["reference/policies.md"]
+    assert all(f"| `{rule.name}` |" in page for rule in RULES)
+    assert all(f"| `{rule.code}` |" in page for rule in (*LADDER_RULES, *STATUS_RULES, *CAP_RULES, *SWAP_RULES))
 
 
 def group(command: Any) -> dict[str, Any]:
