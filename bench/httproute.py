@@ -12,6 +12,7 @@ several_moved          users whom another canary's growth moved
 usage: python bench/httproute.py
 """
 
+import argparse
 import contextlib
 import json
 import re
@@ -223,6 +224,7 @@ def _patterns() -> list[str]:
 
 def main() -> None:
     """Measure and print."""
+    argparse.ArgumentParser(description="A gateway of the Gateway API, routed by rendered routes.").parse_args()
     started = time.monotonic()
     with lock.held("make bench-httproute"), serving(cluster.up()) as served:
         report = {"modes": len(MODES), "users": len(USERS), **one_canary(served), **several(served)}
