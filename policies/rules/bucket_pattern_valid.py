@@ -12,7 +12,7 @@ from policies.before import Sources, annotations, backends, before, kind_of
 from policies.checkpoint import CheckpointError
 from policies.rule import rule
 from serinus.rollout.patterns import NOBODY, TESTERS, PatternError, endings
-from serinus.rollout.share import CANARY, HEADER, LONGEST_PATTERN, OFF, PATTERN
+from serinus.rollout.share import CANARY, HEADER, LONGEST_PATTERN, OFF, PATTERN, share
 
 
 def build(sources: Sources = Sources()) -> ResourceValidationPolicy:  # noqa: B008 (it is frozen)
@@ -39,6 +39,12 @@ def build(sources: Sources = Sources()) -> ResourceValidationPolicy:  # noqa: B0
         was = _known(old[0].get(PATTERN, "")) if old else frozenset()
         if not written.get(HEADER):
             yield f"the pattern {pattern!r} has no header to be matched with. Set {HEADER}."
+        elif was and written[HEADER] != old[0].get(HEADER) and share(written) >= share(old[0]):
+            ways = f"from {old[0].get(HEADER)} to {written[HEADER]}"
+            yield (
+                f"the way to split changes {ways}: those who are on the canary would leave it, and others come. "
+                "Set the weight to 0, change the way, then raise it."
+            )
         elif now <= was:
             return
         elif _of_buckets(pattern) and now != frozenset(range(min(now), min(now) + len(now))):

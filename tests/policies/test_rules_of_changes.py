@@ -234,6 +234,14 @@ PATTERNS: list[tuple[dict[str, str], dict[str, str], str]] = [
     (buckets(20), annotations(0, "^(0[0-4]|1[0-9])$"), ""),
     (annotations(0, "^(0[0-4$"), annotations(0, "^(0[0-4$"), ""),
     (buckets(5), {**buckets(20), HEADER: ""}, "has no header"),
+    (
+        buckets(20),
+        annotations(0, "[01][0-9]$", by_header="X-Account"),
+        "the way to split changes from X-User-Bucket to",
+    ),
+    (buckets(5), annotations(0, "[01][0-9]$", by_header="X-Account"), "the way to split changes from X-User-Bucket to"),
+    (buckets(20), annotations(0, "0[0-4]$", by_header="X-Account"), ""),
+    (buckets(0), annotations(0, "0[0-4]$", by_header="X-Account"), ""),
 ]
 
 
