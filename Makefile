@@ -41,7 +41,7 @@ down: install ## stop the local cluster and delete its state
 test: check test-service ## every test there is, those on the local cluster too
 	@$(RUN)/serinus cluster up
 	@$(WITHOUT_CLUSTER)
-	@$(RUN)/pytest -m cluster
+	@$(RUN)/pytest tests/cluster
 
 test-fast: check ## all that needs no cluster and no model
 	@$(WITHOUT_CLUSTER)
