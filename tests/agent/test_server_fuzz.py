@@ -21,8 +21,11 @@ from serinus.rollout.alertmanager import MOST_ALERTS
 from tests.agent.doors import TOKEN, Apart, open_door_apart
 
 EXAMPLES = int(os.environ.get("SERINUS_FUZZ", "8"))
+# The door's start and a schema's first example take seconds of a free machine, and a minute of a crowded one.
+pytestmark = pytest.mark.timeout(max(300, 2 * EXAMPLES))
 few = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None)
-many = settings(few, max_examples=10 * EXAMPLES)
+# They cost next to nothing.
+many = settings(few, max_examples=max(80, EXAMPLES))
 
 REQUEST = (
     f"POST /v1/alerts HTTP/1.1\r\nHost: agent\r\nAuthorization: Bearer {TOKEN}\r\nContent-Type: application/json\r\n"
@@ -72,7 +75,7 @@ def post(door: Apart, body: bytes, token: str = TOKEN) -> int:
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     request = urllib.request.Request(f"{door.url}/v1/alerts", data=body, headers=headers)  # noqa: S310 (our own)
     try:
-        with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310 (the same)
+        with urllib.request.urlopen(request, timeout=120) as answer:  # noqa: S310 (the same)
             return int(answer.status)
     except urllib.error.HTTPError as error:
         with error:
@@ -131,7 +134,7 @@ def test_raw_bytes_do_not_break_the_door(warm: Warm) -> None:
 
 def exchange(door: Apart, raw: bytes) -> bytes:
     """Send bytes, say that no more come, and return what is answered until the end."""
-    with socket.create_connection(("127.0.0.1", door.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", door.port), timeout=120) as connection:
         answer = b""
         try:
             connection.sendall(raw)
@@ -151,7 +154,7 @@ def test_large_bodies_leave_nothing_behind(warm: Warm) -> None:
 
 def nothing_broke(warm: Warm) -> None:
     assert warm.door.errors() == []
-    with urllib.request.urlopen(f"{warm.door.url}/healthz", timeout=20) as answer:  # noqa: S310 (our own)
+    with urllib.request.urlopen(f"{warm.door.url}/healthz", timeout=120) as answer:  # noqa: S310 (our own)
         assert answer.status == 200
     grown = warm.door.resident - warm.resident
     print(f"memory grew by {grown / MIB:.1f} MiB")
