@@ -35,7 +35,7 @@ from transformers.generation.continuous_batching.cb_logits_processors import (
 )
 from transformers.utils import logging as transformers_logging
 
-from engines import Draw, EngineError, Load, Message, Piece, Prompt, sampling
+from engines import Draw, EngineError, Load, Message, Piece, Prompt, cpu, sampling
 from engines.options import TransformersOptions
 
 if TYPE_CHECKING:
@@ -177,6 +177,8 @@ class TransformersEngine:
         )
         if on_gpu and options.device_map is None:
             model.cuda()
+        if not on_gpu:
+            cpu.pack(model)
         self._end_tokens = _end_tokens(self._tokenizer.eos_token_id, model.generation_config.eos_token_id)
         self._manager = self._start_batching(model, on_gpu)
         self._warm_up()
@@ -205,6 +207,8 @@ class TransformersEngine:
         )
         generation = GenerationConfig(do_sample=False, eos_token_id=self._end_tokens, max_new_tokens=limits.max_tokens)
         manager = model.init_continuous_batching(generation_config=generation, continuous_batching_config=config)
+        if not on_gpu and options.attention == "sdpa":
+            cpu.attend_by_request(model)
         manager.logit_processor = _processors(self._release)
         manager.start()
         return cast("ContinuousBatchingManager", manager)
