@@ -20,7 +20,7 @@ from local.errors import LocalError
 from local.progress import console, say
 from serinus.cli.kubectl import Context, kubectl
 from serinus.cli.service import AsJson, Namespace, Service
-from serinus.cli.status_table import Seen, table
+from serinus.cli.status_table import Seen, framed, table
 from serinus.rollout.canary_release import API_VERSION, KIND
 from serinus.rollout.complaints import complaints
 from serinus.rollout.hold import waive
@@ -93,7 +93,7 @@ def _watch(at: Service, as_json: bool) -> None:
                     if as_json:
                         print(json.dumps(seen.document()), flush=True)
                     else:
-                        live.update(table(seen), refresh=True)
+                        live.update(framed(seen, at.namespace), refresh=True)
                 except LocalError as error:
                     if as_json:
                         print(json.dumps({"error": str(error)}), flush=True)

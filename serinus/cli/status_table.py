@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from rich.console import Group
 from rich.markup import escape
 from rich.padding import Padding
+from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
@@ -73,6 +74,12 @@ def table(seen: Seen) -> Group:
     if isinstance(status, Status) and "above-allowed-weight" in {one.code for one in seen.refused}:
         parts += [_remark(f"The agent says: {reason}.") for reason in status.reasons]
     return Group(*parts)
+
+
+def framed(seen: Seen, namespace: str) -> Panel:
+    """Draw it for somebody who watches."""
+    title = f"[bold]{escape(seen.spec.service)}[/] in {escape(namespace)}"
+    return Panel(table(seen), title=title, subtitle=f"[dim]{seen.at:%H:%M:%S} UTC, Ctrl-C ends[/]", border_style="dim")
 
 
 def _observed(rows: Table, spec: Spec, status: Status, now: datetime) -> None:

@@ -4,9 +4,9 @@ import io
 from datetime import timedelta
 
 import pytest
-from rich.console import Console
+from rich.console import Console, RenderableType
 
-from serinus.cli.status_table import Seen, table
+from serinus.cli.status_table import Seen, framed, table
 from serinus.rollout.hold import Hold, Override
 from serinus.rollout.status import read_status
 from serinus.rollout.violation import Violation
@@ -19,9 +19,13 @@ def drawn(age_seconds: float = 3, refused: list[Violation] | None = None, **chan
 
 
 def text_of(seen: Seen, width: int = 120) -> str:
+    return drawn_by(table(seen), width)
+
+
+def drawn_by(picture: RenderableType, width: int) -> str:
     console = Console(width=width, file=io.StringIO(), force_terminal=False)
     with console.capture() as captured:
-        console.print(table(seen))
+        console.print(picture)
     return captured.get()
 
 
@@ -103,6 +107,7 @@ def test_it_fits_into_80_columns_and_loses_no_word() -> None:
     override = Override(by="ada", reason="a fix that can not wait for the day after", until=NOW + timedelta(hours=1))
     spec = SPEC.model_copy(update={"override": override})
     seen = Seen(spec, read_status(status(hold=hold.document(), budget=bill)), 50, [held], NOW)
+    assert "chat in shop" in drawn_by(framed(seen, "shop"), width=80)
     text = text_of(seen, width=80)
     assert max(map(len, text.splitlines())) <= 80
     words = text.split()
