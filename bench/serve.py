@@ -1,12 +1,13 @@
 """What does our service cost, and what does it give? Measured against the least that does the same, in one run.
 
-Tokens: users in a closed loop stream answers to short and long prompts. Our service against bare continuous batching
-(no server at all), a naive server (`generate()` in threads) and `transformers serve`, one after the other, each alone
-on the machine, in several rounds; a ratio is the median over rounds. Overhead: the echo engine against an empty
-BentoML endpoint, in turns; its requests per second with the server on one core. The last line is JSON: ratio_to_bare,
-ratio_to_naive, overhead_p50_ms, echo_rps, device.
+Tokens: users stream answers to short and long questions, all at once, no question twice. Our service against bare
+continuous batching (no server at all), a naive server (`generate()` in threads, at the better of two thread settings)
+and `transformers serve`. All are up the whole time and asked by turns, so that what else the machine does falls on
+each alike; a ratio is the median of its rounds. Overhead: the echo engine against an empty BentoML endpoint, in turns;
+its requests per second with the server on one core. The last line is JSON: ratio_to_bare, ratio_to_naive,
+overhead_p50_ms, echo_rps, device, and what our users waited: ttft_ms and between_tokens_ms, each p50, p95, p99.
 
-usage: python bench/serve.py --weights DIR [--users 8,32] [--tokens N] [--turns N] [--rounds N] [--only tokens|overhead]
+usage: python bench/serve.py --weights DIR [--users 8,32] [--tokens N] [--rounds N] [--only tokens|overhead]
 Run with the Python of the service's own environment (bento_service/requirements-dev.txt).
 """
 
@@ -22,7 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
@@ -36,9 +37,13 @@ SYSTEM = "You are a helpful AI assistant."
 PAGE_SIZE = 64
 PROMPT_TOKENS = 512
 START_SECONDS = 300
-ECHO_SECONDS = 6.0
+ECHO_SECONDS = 3.0
 LONG = "Here is a story to keep in mind. " + "The old lighthouse keeper wrote down every ship that passed. " * 20
 TOPICS = ("the sea", "a mountain", "bread", "the moon", "a clock", "winter", "a violin", "trains")
+
+
+class ServerDownError(Exception):
+    """A server did not come up; the message has its log."""
 
 
 @dataclass
@@ -57,35 +62,36 @@ class Sample:
         return self.tokens / self.seconds
 
 
-def prompts(users: int, turns: int) -> list[list[str]]:
-    """Each user's questions; every second one is long."""
+Arm = Callable[[int, int], Sample]
+"""Asks the questions of so many users in such a round."""
+
+
+def prompts(users: int, round_: int) -> list[str]:
+    """Each user's question; every second one is long. Each begins with its own number, or one could be answered from
+    what is cached of another."""
     return [
-        [
-            f"{LONG if (user + turn) % 2 else ''}Tell me about {TOPICS[(user + turn) % len(TOPICS)]}, version {user}."
-            for turn in range(turns)
-        ]
+        f"{round_}-{user}. {LONG if (user + round_) % 2 else ''}Tell me about {TOPICS[(user + round_) % len(TOPICS)]}."
         for user in range(users)
     ]
 
 
-async def run_users(users: int, turns: int, ask: Callable[[str, Sample], Any]) -> Sample:
-    """All users at once, each asking its questions one after the other."""
+async def run_users(users: int, round_: int, ask: Callable[[str, Sample], Any]) -> Sample:
+    """All users at once."""
     sample = Sample()
 
-    async def user(questions: Sequence[str]) -> None:
-        for question in questions:
-            try:
-                await ask(question, sample)
-            except (aiohttp.ClientError, ValueError, KeyError):
-                sample.errors += 1
+    async def user(question: str) -> None:
+        try:
+            await ask(question, sample)
+        except (aiohttp.ClientError, ValueError, KeyError):
+            sample.errors += 1
 
     started = time.perf_counter()
-    await asyncio.gather(*(user(questions) for questions in prompts(users, turns)))
+    await asyncio.gather(*(user(question) for question in prompts(users, round_)))
     sample.seconds = time.perf_counter() - started
     return sample
 
 
-async def stream_users(url: str, model: str, users: int, turns: int, tokens: int, *, system: bool) -> Sample:
+async def stream_users(url: str, model: str, users: int, round_: int, tokens: int, *, system: bool) -> Sample:
     """Users of an OpenAI-compatible server."""
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=None)
@@ -122,10 +128,10 @@ async def stream_users(url: str, model: str, users: int, turns: int, tokens: int
                         last = now
             sample.tokens += counted if reported is None else reported
 
-        return await run_users(users, turns, ask)
+        return await run_users(users, round_, ask)
 
 
-async def naive_users(url: str, users: int, turns: int, tokens: int) -> Sample:
+async def naive_users(url: str, users: int, round_: int, tokens: int) -> Sample:
     """Users of the naive server, which sends no tokens before the last."""
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=None)
@@ -139,7 +145,7 @@ async def naive_users(url: str, users: int, turns: int, tokens: int) -> Sample:
                 sample.tokens += (await response.json(content_type=None))["tokens"]
                 sample.first_token.append(time.perf_counter() - asked)
 
-        return await run_users(users, turns, ask)
+        return await run_users(users, round_, ask)
 
 
 async def load_echo(url: str, users: int, seconds: float) -> list[float]:
@@ -173,7 +179,7 @@ def server(
         try:
             if not asyncio.run(_comes_up(process, url + probe)):
                 log.seek(0)
-                sys.exit(f"{command} did not come up:\n{log.read().decode(errors='replace')[-3000:]}")
+                raise ServerDownError(f"{command} did not come up:\n{log.read().decode(errors='replace')[-3000:]}")
             yield
         finally:
             os.killpg(process.pid, signal.SIGTERM)
@@ -240,7 +246,8 @@ def ours(
             yield url
 
 
-def measure_ours(weights: str, users: int, turns: int, tokens: int) -> Sample:
+@contextmanager
+def up_ours(weights: str, users: int, tokens: int) -> Iterator[Arm]:
     """Our service."""
     options = {
         "max_concurrency": users,
@@ -250,38 +257,48 @@ def measure_ours(weights: str, users: int, turns: int, tokens: int) -> Sample:
         "token_timeout_seconds": 600.0,
     }
     with ours("transformers", weights, tokens, options) as url:
-        return asyncio.run(stream_users(url, "default", users, turns, tokens, system=False))
+        yield lambda users, round_: asyncio.run(stream_users(url, "default", users, round_, tokens, system=False))
 
 
-def measure_bare(weights: str, users: int, turns: int, tokens: int) -> Sample:
-    """Continuous batching alone."""
-    workload = {
+@contextmanager
+def up_bare(weights: str, users: int, tokens: int) -> Iterator[Arm]:
+    """Continuous batching alone: a process that takes a list of questions a line and answers with what it took."""
+    setup = {
         "system": SYSTEM,
-        "users": users,
-        "prompts": prompts(users, turns),
         "tokens": tokens,
         "max_concurrency": users,
         "page_size": PAGE_SIZE,
         "num_blocks": users * ceil((PROMPT_TOKENS + tokens) / PAGE_SIZE),
     }
-    with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
-        json.dump(workload, file)
-        file.flush()
-        command = [sys.executable, str(HERE / "baselines.py"), "bare", weights, file.name]
-        output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    result = json.loads(output.splitlines()[-1])
-    return Sample(seconds=result["seconds"], tokens=result["tokens"])
+    command = [sys.executable, str(HERE / "baselines.py"), "bare", weights, json.dumps(setup)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        questions, results = process.stdin, process.stdout
+
+        def ask(users: int, round_: int) -> Sample:
+            questions.write(json.dumps(prompts(users, round_)) + "\n")
+            questions.flush()
+            result = json.loads(results.readline())
+            return Sample(seconds=result["seconds"], tokens=result["tokens"])
+
+        results.readline()  # it is warm
+        yield ask
+        questions.close()
 
 
-def measure_naive(weights: str, users: int, turns: int, tokens: int) -> Sample:
+@contextmanager
+def up_naive(weights: str, users: int, tokens: int) -> Iterator[Arm]:
     """`generate()` behind threads."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    with server([sys.executable, str(HERE / "baselines.py"), "naive", weights, str(port)], url, "/", HERE, {}):
-        return asyncio.run(naive_users(url, users, turns, tokens))
+    command = [sys.executable, str(HERE / "baselines.py"), "naive", weights, str(port), str(users)]
+    with server(command, url, "/", HERE, {}):
+        yield lambda users, round_: asyncio.run(naive_users(url, users, round_, tokens))
 
 
-def measure_transformers_serve(weights: str, users: int, turns: int, tokens: int) -> Sample:
+@contextmanager
+def up_transformers_serve(weights: str, users: int, tokens: int) -> Iterator[Arm]:
     """The server that comes with transformers."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
@@ -295,7 +312,8 @@ def measure_transformers_serve(weights: str, users: int, turns: int, tokens: int
         command += ["--cb-max-batch-tokens", "512"]
     env = {"OMP_WAIT_POLICY": "PASSIVE", "HF_HUB_OFFLINE": "1"}
     with server(command, url, "/health", HERE, env):
-        return asyncio.run(stream_users(url, weights, users, turns, tokens, system=True))
+        asyncio.run(stream_users(url, weights, 1, -1, 4, system=True))  # it loads the model for its first user
+        yield lambda users, round_: asyncio.run(stream_users(url, weights, users, round_, tokens, system=True))
 
 
 def measure_overhead() -> tuple[float, float]:
@@ -328,53 +346,73 @@ def device_name() -> str:
     return f"cpu, {len(os.sched_getaffinity(0))} cores"
 
 
-def percentiles(values: Sequence[float]) -> str:
-    """p50/p95/p99 in milliseconds."""
+def percentiles(values: Sequence[float]) -> list[int]:
+    """p50, p95, p99 in milliseconds."""
     if len(values) < 2:
-        return "-"
+        return []
     cuts = statistics.quantiles(values, n=100, method="inclusive")
-    return " / ".join(f"{1000 * cuts[cut - 1]:.0f}" for cut in (50, 95, 99))
+    return [round(1000 * cuts[cut - 1]) for cut in (50, 95, 99)]
 
 
-ARMS: dict[str, Callable[[str, int, int, int], Sample]] = {
-    "ours": measure_ours,
-    "bare": measure_bare,
-    "naive": measure_naive,
-    "transformers serve": measure_transformers_serve,
+OPTIONAL = "transformers serve"
+ARMS: dict[str, Callable[[str, int, int], AbstractContextManager[Arm]]] = {
+    "ours": up_ours,
+    "bare": up_bare,
+    "naive": up_naive,
+    OPTIONAL: up_transformers_serve,
 }
+FOR_MANY = ("ours", "bare")  # the others gain nothing by more users, and would take most of the time
 
 
-def measure_tokens(arguments: argparse.Namespace) -> dict[str, float]:
-    """The table of tokens; gives the ratios of the last line."""
-    rates: dict[tuple[int, str], list[float]] = {}
+def measure_tokens(arguments: argparse.Namespace) -> dict[str, object]:
+    """The table of tokens; gives its part of the last line."""
+    samples: dict[tuple[int, str], list[Sample]] = {}
     print(
         f"{'users':>5} {'arm':<19} {'tokens/s':>8} {'errors':>6}  {'TTFT p50/95/99 ms':<22} {'between tokens ms':<20}"
     )
-    for round_ in range(arguments.rounds):
-        for users in arguments.users:
-            # The order turns round, so that no arm always gets the machine as another left it.
-            names = list(ARMS) if round_ % 2 == 0 else list(reversed(ARMS))
-            for name in names:
-                if name == "naive" and users != min(arguments.users):
-                    continue  # it gains nothing by more users and would take most of the time
-                sample = ARMS[name](arguments.weights, users, arguments.turns, arguments.tokens)
-                rates.setdefault((users, name), []).append(sample.rate)
-                print(
-                    f"{users:>5} {name:<19} {sample.rate:>8.1f} {sample.errors:>6}  "
-                    f"{percentiles(sample.first_token):<22} {percentiles(sample.between):<20}",
-                    flush=True,
-                )
     fewest = min(arguments.users)
+    with ExitStack() as stack:
+        started: dict[str, Arm] = {}
+        for name, up in ARMS.items():
+            most = max(arguments.users) if name in FOR_MANY else fewest
+            try:
+                started[name] = stack.enter_context(up(arguments.weights, most, arguments.tokens))
+            except ServerDownError as down:
+                if name != OPTIONAL:
+                    raise
+                print(f"{name} is left out: {down}", file=sys.stderr)
+        for round_ in range(arguments.rounds):
+            for users in arguments.users:
+                names = [name for name in started if users == fewest or name in FOR_MANY]
+                # The order turns round, so that no arm always gets the machine as another left it.
+                for name in names if round_ % 2 == 0 else reversed(names):
+                    sample = started[name](users, round_)
+                    samples.setdefault((users, name), []).append(sample)
+                    waits = ["/".join(map(str, percentiles(values))) for values in (sample.first_token, sample.between)]
+                    print(
+                        f"{users:>5} {name:<19} {sample.rate:>8.1f} {sample.errors:>6}  {waits[0]:<22} {waits[1]:<20}",
+                        flush=True,
+                    )
 
     def ratio(users: int, other: str) -> float:
-        pairs = zip(rates[users, "ours"], rates[users, other], strict=True)
-        return statistics.median(mine / theirs for mine, theirs in pairs)
+        pairs = zip(samples[users, "ours"], samples[users, other], strict=True)
+        return statistics.median(mine.rate / theirs.rate for mine, theirs in pairs)
 
+    to_bare = {str(users): ratio(users, "bare") for users in arguments.users}
+    mine = {users: samples[users, "ours"] for users in arguments.users}
     return {
-        "ratio_to_bare": min(ratio(users, "bare") for users in arguments.users),
+        "ratio_to_bare": min(to_bare.values()),
+        "ratio_to_bare_by_users": {users: round(value, 3) for users, value in to_bare.items()},
         "ratio_to_naive": ratio(fewest, "naive"),
-        "ratio_to_transformers_serve": min(ratio(users, "transformers serve") for users in arguments.users),
-        "tokens_per_second": statistics.median(rates[max(arguments.users), "ours"]),
+        "ratio_to_transformers_serve": ratio(fewest, OPTIONAL) if (fewest, OPTIONAL) in samples else None,
+        "tokens_per_second": {
+            str(users): round(statistics.median(s.rate for s in all_), 1) for users, all_ in mine.items()
+        },
+        "errors": sum(sample.errors for all_ in samples.values() for sample in all_),
+        "ttft_ms": {str(users): percentiles([t for s in all_ for t in s.first_token]) for users, all_ in mine.items()},
+        "between_tokens_ms": {
+            str(users): percentiles([t for s in all_ for t in s.between]) for users, all_ in mine.items()
+        },
     }
 
 
@@ -383,14 +421,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure the model service.")
     parser.add_argument("--weights", default=os.environ.get("SERINUS_WEIGHTS"), help="a model directory")
     parser.add_argument("--users", default="8,32", type=lambda text: [int(part) for part in text.split(",")])
-    parser.add_argument("--tokens", default=32, type=int, help="longest answer")
-    parser.add_argument("--turns", default=2, type=int, help="questions of each user")
+    parser.add_argument("--tokens", default=64, type=int, help="longest answer")
     parser.add_argument("--rounds", default=3, type=int)
     parser.add_argument("--only", choices=["tokens", "overhead"])
     arguments = parser.parse_args()
     if arguments.weights is None and arguments.only != "overhead":
         parser.error("give --weights or SERINUS_WEIGHTS: the directory of a model, made by bento_service/weights.py")
-    result: dict[str, float | str] = {}
+    result: dict[str, object] = {}
     if arguments.only != "overhead":
         result |= measure_tokens(arguments)
     if arguments.only != "tokens":

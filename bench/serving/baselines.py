@@ -1,17 +1,21 @@
 """What our tokens per second are compared with, each in a process of its own.
 
-`bare` drives transformers' continuous batching without any server, with the same users, prompts and cache as the
-service gets. `naive` is the first thing that people write: a thread per request, each with its own `generate()`.
+`bare` drives transformers' continuous batching without any server, with the same users, questions and cache as the
+service gets: each line of its input is a JSON list of questions, asked all at once. `naive` is the first thing that
+people write: a thread per request, each with its own `generate()`; torch's threads are set to what USERS at once like
+best, since nobody would leave the worse setting.
 
-usage: python bench/serving/baselines.py bare MODEL WORKLOAD | naive MODEL PORT
+usage: python bench/serving/baselines.py bare MODEL SETUP | naive MODEL PORT USERS
 """
 
 import asyncio
 import json
 import os
 import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from itertools import count
 from time import perf_counter
 from typing import Any
 
@@ -33,25 +37,25 @@ def load(path: str) -> tuple[Any, Any]:
     return model.to("cuda") if gpu else model, AutoTokenizer.from_pretrained(path)
 
 
-async def bare(path: str, workload: dict[str, Any]) -> dict[str, float]:
-    """Tokens per second of `users` that each ask their prompts one after the other, as the clients of a server do."""
+async def bare(path: str, setup: dict[str, Any]) -> None:
+    """Answer each line's questions; print the tokens and the seconds that all took."""
     model, tokenizer = load(path)
     gpu = torch.cuda.is_available()
     config = ContinuousBatchingConfig(
-        page_size=workload["page_size"],
-        num_blocks=None if gpu else workload["num_blocks"],
+        page_size=setup["page_size"],
+        num_blocks=None if gpu else setup["num_blocks"],
         max_batch_tokens=None if gpu else 512,
         max_memory_percent=0.8 if gpu else None,
-        max_requests_per_batch=workload["max_concurrency"],
+        max_requests_per_batch=setup["max_concurrency"],
         auto_switch_to_flash=False,
     )
     end = model.generation_config.eos_token_id
-    generation = GenerationConfig(do_sample=False, eos_token_id=end, max_new_tokens=workload["tokens"])
+    generation = GenerationConfig(do_sample=False, eos_token_id=end, max_new_tokens=setup["tokens"])
     manager = model.init_continuous_batching(generation_config=generation, continuous_batching_config=config)
     manager.start()
 
     async def ask(name: str, prompt: str) -> int:
-        turns = [{"role": "system", "content": workload["system"]}, {"role": "user", "content": prompt}]
+        turns = [{"role": "system", "content": setup["system"]}, {"role": "user", "content": prompt}]
         ids = tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=True, return_dict=False)
         outputs: asyncio.Queue[Any] = asyncio.Queue()
         manager.register_result_handler(name, outputs.put_nowait)
@@ -60,21 +64,44 @@ async def bare(path: str, workload: dict[str, Any]) -> dict[str, float]:
             pass
         return len(output.generated_tokens)
 
-    async def user(number: int) -> int:
-        prompts = workload["prompts"][number]
-        return sum([await ask(f"{number}-{turn}", prompt) for turn, prompt in enumerate(prompts)])
+    async def ask_all(questions: list[str], names: Iterator[int]) -> dict[str, float]:
+        started = perf_counter()
+        tokens = sum(await asyncio.gather(*(ask(f"r{next(names)}", question) for question in questions)))
+        return {"tokens": tokens, "seconds": perf_counter() - started}
 
-    await ask("warm-up", "Hello")
-    started = perf_counter()
-    tokens = sum(await asyncio.gather(*(user(number) for number in range(workload["users"]))))
-    seconds = perf_counter() - started
+    names = count()
+    print(json.dumps(await ask_all(["Hello"], names)), flush=True)
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        print(json.dumps(await ask_all(json.loads(line), names)), flush=True)
     manager.stop(block=True)
-    return {"tokens": tokens, "seconds": seconds, "tokens_per_second": tokens / seconds}
 
 
-def naive(path: str, port: int) -> None:
+def best_threads(model: Any, users: int) -> int:  # noqa: ANN401 - no typed model
+    """How many of torch's threads each of so many `generate()` at once should have: one, or the default."""
+
+    def seconds(threads: int) -> float:
+        torch.set_num_threads(threads)
+        inputs = torch.ones(1, 32, dtype=torch.long, device=model.device)
+
+        def one(_: int) -> None:
+            torch.set_num_threads(threads)  # each thread has its own setting
+            with torch.no_grad():
+                model.generate(inputs, max_new_tokens=8, min_new_tokens=8, do_sample=False)
+
+        with ThreadPoolExecutor(users) as pool:
+            started = perf_counter()
+            list(pool.map(one, range(users)))
+        return perf_counter() - started
+
+    choices = sorted({1, torch.get_num_threads()})
+    seconds(choices[-1])  # the first answer of a process is slow whatever the setting
+    return min(choices, key=seconds)
+
+
+def naive(path: str, port: int, users: int) -> None:
     """Serve `/chat` with a thread per request, until ended."""
     model, tokenizer = load(path)
+    threads = best_threads(model, users)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -88,6 +115,7 @@ def naive(path: str, port: int) -> None:
             inputs = tokenizer.apply_chat_template(
                 turns, add_generation_prompt=True, return_tensors="pt", return_dict=True
             ).to(model.device)
+            torch.set_num_threads(threads)
             with torch.no_grad():
                 output = model.generate(**inputs, max_new_tokens=asked["max_tokens"], do_sample=False)
             made = output[0][inputs["input_ids"].shape[1] :]
@@ -110,6 +138,6 @@ def naive(path: str, port: int) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1] == "bare":
-        print(json.dumps(asyncio.run(bare(sys.argv[2], json.loads(Path(sys.argv[3]).read_text(encoding="utf-8"))))))
+        asyncio.run(bare(sys.argv[2], json.loads(sys.argv[3])))
     else:
-        naive(sys.argv[2], int(sys.argv[3]))
+        naive(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
