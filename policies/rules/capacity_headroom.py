@@ -55,6 +55,8 @@ def build(sources: Sources = Sources()) -> ResourceValidationPolicy:  # noqa: B0
 
     def refusals(args: ResourceValidationArgs) -> Iterator[str]:
         declared.note(args)
+        if kind_of(args) == "Deployment" and annotations(args.props).get(SCALED_NOTE) != "true":
+            yield from _counted_elsewhere(args, _live(args, sources))
         try:
             step = step_of(args, sources)
         except CheckpointError:
@@ -91,6 +93,31 @@ def _live(args: ResourceValidationArgs, sources: Sources) -> Documents:
     except ClusterError:
         return {}
     return live.deployments if live is not None else {}
+
+
+def _counted_elsewhere(args: ResourceValidationArgs, running: Documents) -> Iterator[str]:
+    """Refuse what the API server would refuse half-way: a number of pods that is another's to count."""
+    metadata = args.props.get("metadata") or {}
+    namespace, name = metadata.get("namespace", ""), str(metadata.get("name", ""))
+    now = running.get(name) or {}
+    counted = (now.get("spec") or {}).get("replicas")
+    if annotations(now).get(SCALED_NOTE) == "true" and counted != _wanted(args.props) and _is_scaled(now):
+        yield (
+            f"it has {counted} pods, which serinus:capacity had counted, and is to have {_wanted(args.props)} "
+            f"(pods-counted-elsewhere). Take the number back first: kubectl -n {namespace} delete hpa {name}, then "
+            f"kubectl -n {namespace} scale deployment {name} --replicas {_wanted(args.props)}"
+        )
+
+
+def _is_scaled(deployment: Mapping[str, Any]) -> bool:
+    """Tell whether the number of pods is a controller's; a person who scales it gives it back to the stack."""
+    entries = (deployment.get("metadata") or {}).get("managedFields") or []
+    owners = [
+        str(entry.get("manager", ""))
+        for entry in entries
+        if "f:replicas" in ((entry.get("fieldsV1") or {}).get("f:spec") or {}) and entry.get("subresource") == "scale"
+    ]
+    return any(not owner.startswith("kubectl") for owner in owners)
 
 
 def _missing(step: Step, canary: int, stable: int) -> Iterator[str]:

@@ -219,6 +219,19 @@ def test_a_release_that_does_not_run_yet_has_the_pods_that_it_is_born_with() -> 
     assert world.said(deployment(V1, 8), born, stable(), canary(5), rule="capacity-headroom") == []
 
 
+@pytest.mark.parametrize(
+    ("owner", "pods", "refused"),
+    [("controller-manager", 8, True), ("kubectl", 8, False), ("controller-manager", 1, False)],
+)
+def test_a_number_of_pods_that_is_anothers_to_count_is_taken_back_first(owner: str, pods: int, refused: bool) -> None:
+    counted = deployment(V1, pods)
+    counted["metadata"]["annotations"] = {"serinus.dev/scaled": "true"}
+    fields = {"f:spec": {"f:replicas": {}}}
+    counted["metadata"]["managedFields"] = [{"manager": owner, "subresource": "scale", "fieldsV1": fields}]
+    messages = World(deployments=[counted]).said(deployment(V1, 1), rule="capacity-headroom")
+    assert ["kubectl -n serinus scale deployment chat-v1 --replicas 1" in one for one in messages] == [True] * refused
+
+
 # --- bucket-pattern-valid ---------------------------------------------------------------------------------------------
 
 PATTERNS: list[tuple[dict[str, str], dict[str, str], str]] = [
