@@ -28,7 +28,7 @@ $(SERVICE)/.installed: $(VENV)/.installed bento_service/requirements-dev.txt
 	@$(RUN)/uv pip install --quiet --python $(SERVICE)/bin/python --require-hashes -r bento_service/requirements-dev.txt
 	@touch $@
 
-demo: install ## a canary release, end to end, on a local cluster
+demo: install ## a good release and a bad one, end to end, on a local cluster
 	@$(RUN)/serinus demo
 
 up: install ## bring the local cluster up

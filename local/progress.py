@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
 
 HEARTBEAT_SECONDS = 30.0
 
@@ -25,9 +27,15 @@ def duration(seconds: float) -> str:
     return f"{int(seconds) // 60} min {int(seconds) % 60:02d} s"
 
 
-def say(text: str = "") -> None:
-    """One line for the user; colours only on a terminal."""
-    console.print(text)
+def say(text: str = "", *, markup: bool = True) -> None:
+    """One line for the user; colours only on a terminal. Without `markup` brackets are brackets."""
+    console.print(text, markup=markup)
+    sys.stdout.flush()
+
+
+def quote(text: str, style: str = "dim") -> None:
+    """What somebody else said, indented, in lines that fit."""
+    console.print(Padding(Text(text, style), (0, 0, 0, 4)), soft_wrap=False)
     sys.stdout.flush()
 
 

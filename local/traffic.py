@@ -16,13 +16,17 @@ TIMEOUT_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Answer:
-    """What one user got: HTTP status (0: no answer at all), the release that says it answered, and how long it took."""
+    """What one user got: HTTP status (0: no answer at all), the release that says it answered, and how long it took.
+
+    `at` is when it came, in Unix seconds.
+    """
 
     user: str
     status: int
     release: str
     seconds: float
     text: str
+    at: float = field(default_factory=time.time, compare=False)
 
     @property
     def failed(self) -> bool:
@@ -33,9 +37,11 @@ class Answer:
 class Client:
     """Users of one service behind a gateway. Safe to use from many threads; never retries, so nothing is hidden."""
 
-    def __init__(self, url: str, host: str, connections: int = 16) -> None:
+    def __init__(self, url: str, host: str, connections: int = 16, max_tokens: int | None = None) -> None:
+        """`max_tokens`: ask for answers of at most so many tokens; None leaves it to the release."""
         self._url = f"{url}/chat"
         self._host = host
+        self._wish = {} if max_tokens is None else {"max_tokens": max_tokens}
         self._pool = urllib3.PoolManager(maxsize=connections, block=True, retries=False, timeout=TIMEOUT_SECONDS)
 
     def ask(self, user: str, prompt: str) -> Answer:
@@ -43,7 +49,8 @@ class Client:
         started = time.monotonic()
         headers = {"Host": self._host, "X-User-Id": user, "Content-Type": "application/json"}
         try:
-            reply = self._pool.request("POST", self._url, body=json.dumps({"prompt": prompt}), headers=headers)
+            body = json.dumps({"prompt": prompt, **self._wish})
+            reply = self._pool.request("POST", self._url, body=body, headers=headers)
         except urllib3.exceptions.HTTPError as error:
             return Answer(user, 0, "", time.monotonic() - started, f"{type(error).__name__}: {error}")
         text = reply.data.decode(errors="replace")
@@ -101,3 +108,30 @@ def background(
     finally:
         ended.set()
         driver.join()
+
+
+@contextmanager
+def crowd(client: Client, prompts: Sequence[str], size: int, per_second: float) -> Iterator[Background]:
+    """Let `size` users ask, each when the last answer has come, until the block ends; `per_second` in all at most.
+
+    Unlike `background` it asks less where the answers take longer: a slow service is never asked to death.
+    """
+    load = Background()
+    ended = threading.Event()
+
+    def one(number: int) -> None:
+        for turn in itertools.count(number):
+            started = time.monotonic()
+            load.answers.append(client.ask(f"crowd-{number:03d}", prompts[turn % len(prompts)]))
+            if ended.wait(max(0.0, started + size / per_second - time.monotonic())):
+                return
+
+    users = [threading.Thread(target=one, args=(number,)) for number in range(size)]
+    for user in users:
+        user.start()
+    try:
+        yield load
+    finally:
+        ended.set()
+        for user in users:
+            user.join()

@@ -17,7 +17,7 @@ _COMMANDS = {
     "resume": "resume:command",
     "approve": "approve:command",
     "drill": "drill:command",
-    "demo": "demo:command",
+    "demo": "demo.command:command",
     "plan": "plan:command",
     "report": "report:command",
     "promote": "promote.command:command",
