@@ -77,6 +77,9 @@ bench-rollback: install ## seconds from a canary's first failed answer to zero t
 bench-promotion: install ## whole rollouts by `serinus promote` under load, the way back and rollbacks; KILLS=20 kills the promoter
 	@$(RUN)/python bench/promotion.py --kills $(or $(KILLS),0)
 
+bench-fleet: install ## fifty services, ten of them in a rollout: what the one agent costs, and whom it slows down
+	@$(RUN)/python bench/fleet.py
+
 bench-serve: $(SERVICE)/.installed ## the model service against the least that does the same
 	@weights=$$($(RUN)/serinus cluster weights) && $(SERVICE)/bin/python bench/serve.py --weights $$weights
 

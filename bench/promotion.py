@@ -38,10 +38,10 @@ from typing import Any
 
 import yaml
 
-from local import agentimage, cluster, engine, gateway, kubernetes, lock
-from local.places import Network
+from local import cluster, engine, gateway, kubernetes, lock
 from local.processes import kill_tree
 from local.traffic import Answer, background
+from serinus.cli.cluster import bring_up
 from serinus.rollout.canary_release import API_VERSION
 from serinus.rollout.cut import MANAGER
 from serinus.rollout.profile import PROFILES
@@ -205,11 +205,10 @@ class Operator:
         return self._log.read_text()[-4000:]
 
 
-def settings(network: Network, **changes: object) -> dict[str, object]:
+def settings(**changes: object) -> dict[str, object]:
     """Return the stack's settings, with the agent."""
-    agent = {"image": agentimage.NAME, "gatewayMetrics": [network.gateway_metrics], "replicas": 1}
     own = {"guard": True, "ladder": "fast", "weight": 0, "warmSeconds": 0, "split": SPLIT, "objectives": OBJECTIVES}
-    return {**own, "agent": agent, "agentToken": "proves who demands a rollback", **changes}
+    return {**own, "agent": True, "agentToken": "proves who demands a rollback", **changes}
 
 
 def main() -> None:
@@ -221,23 +220,22 @@ def main() -> None:
     chosen = parser.parse_args()
     cluster.require_root()
     with lock.held("bench-promotion"), tempfile.TemporaryDirectory() as folder:
-        network = cluster.up()
+        network = bring_up()
         project = Project(Path(folder) / STACK, STACK, network)
         kills = Kills(chosen.seed)
         try:
-            figures = measure(project, network, kills, chosen)
+            figures = measure(project, kills, chosen)
         finally:
             project.close()
     print(json.dumps({**figures, "kills": kills.done, "seed": chosen.seed}))
 
 
-def measure(project: Project, network: Network, kills: Kills, chosen: argparse.Namespace) -> dict[str, Any]:
+def measure(project: Project, kills: Kills, chosen: argparse.Namespace) -> dict[str, Any]:
     """Climb under load, each time with its part of the deaths, then roll back; return the figures."""
     operator = Operator(project, kills)
-    project.write_settings(**settings(network))
+    project.write_settings(**settings())
     selected = project.stack.select()
     assert selected.ok, selected.output
-    operator.serinus("install-crd")
     deployed = project.stack.up()
     assert deployed.ok, deployed.output
     with watched() as watcher:
@@ -253,8 +251,8 @@ def measure(project: Project, network: Network, kills: Kills, chosen: argparse.N
         operator.promote("--retire")
         assert "deployment.apps/chat-echo-v1" not in found("deployments")
         assert committed(project) == roles("echo-v2")
-        seconds = [roll_back_by_hand(project, network, operator, watcher) for _ in range(chosen.rollbacks)]
-        seconds.append(keep_the_desired_state(project, network, operator, watcher))
+        seconds = [roll_back_by_hand(project, operator, watcher) for _ in range(chosen.rollbacks)]
+        seconds.append(keep_the_desired_state(project, operator, watcher))
         entered = ledger(operator, len(watcher.moves()), 2 * chosen.climbs - 1)
     overheads = [seconds for one in climbs for seconds in one.overheads]
     answers = [answer for one in climbs for answer in one.answers]
@@ -321,25 +319,25 @@ def go_back(project: Project, operator: Operator) -> float:
     return seconds
 
 
-def on_trial(project: Project, network: Network, operator: Operator, watcher: Watcher, canary: str) -> None:
+def on_trial(project: Project, operator: Operator, watcher: Watcher, canary: str) -> None:
     """Bring a canary to the first rung."""
-    project.write_settings(**settings(network, stable="echo-v2", canary=canary))
+    project.write_settings(**settings(stable="echo-v2", canary=canary))
     operator.promote("--until", str(RUNGS[0]))
     watcher.until_served(RUNGS[0])
 
 
-def roll_back_by_hand(project: Project, network: Network, operator: Operator, watcher: Watcher) -> float:
+def roll_back_by_hand(project: Project, operator: Operator, watcher: Watcher) -> float:
     """Roll a canary back in one command that also brings the number down; seconds until the gateway is at zero."""
-    on_trial(project, network, operator, watcher, "echo-v1")
+    on_trial(project, operator, watcher, "echo-v1")
     seconds = timed_rollback(operator, "--converge", "--stack", STACK)
     assert committed(project) == roles("echo-v2", "echo-v1")
     operator.serinus("resume", *HERE, "--reason", "a measurement")
     return seconds
 
 
-def keep_the_desired_state(project: Project, network: Network, operator: Operator, watcher: Watcher) -> float:
+def keep_the_desired_state(project: Project, operator: Operator, watcher: Watcher) -> float:
     """Roll back and see that a plain `pulumi up` brings nothing back, and where the next release begins."""
-    on_trial(project, network, operator, watcher, "echo-v1")
+    on_trial(project, operator, watcher, "echo-v1")
     seconds = timed_rollback(operator)
     plain = project.stack.up()
     assert not plain.ok, "a plain update undid a rollback"
@@ -353,11 +351,11 @@ def keep_the_desired_state(project: Project, network: Network, operator: Operato
     # Another release: whoever wants more than its first rung at once is refused.
     later = (project.folder / "releases" / "echo-v2.yaml").read_text().replace("echo-v2", "echo-v3")
     (project.folder / "releases" / "echo-v3.yaml").write_text(later.replace("echo 2", "echo 3"))
-    project.write_settings(**settings(network, stable="echo-v2", canary="echo-v3", weight=RUNGS[1]))
+    project.write_settings(**settings(stable="echo-v2", canary="echo-v3", weight=RUNGS[1]))
     jump = project.stack.up()
     assert not jump.ok
     assert "skipped-rung" in jump.output, jump.output
-    on_trial(project, network, operator, watcher, "echo-v3")
+    on_trial(project, operator, watcher, "echo-v3")
     return seconds
 
 

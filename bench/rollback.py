@@ -26,6 +26,7 @@ from pathlib import Path
 
 from local import cluster, gateway, lock
 from local.traffic import Answer, Client
+from serinus.cli.cluster import bring_up
 from serinus.rollout.share import WEIGHT
 from tests.cluster.agents import WEIGHT_ON_TRIAL, Watched
 from tests.cluster.conftest import Project
@@ -123,9 +124,9 @@ def main() -> None:
     chosen = parser.parse_args()
     cluster.require_root()
     with lock.held("bench-rollback"), tempfile.TemporaryDirectory() as folder:
-        network = cluster.up()
+        network = bring_up()
         project = Project(Path(folder) / STACK, STACK, network)
-        watched = Watched(project, network)
+        watched = Watched(project)
         selected = project.stack.select()
         assert selected.ok, selected.output
         try:

@@ -3,6 +3,7 @@
 import pulumi_kubernetes as k8s
 
 from components.model_service import PORT_NAME
+from serinus.rollout.hardened import container_security, pod_security
 
 CONFIG_FILE = "config.json"
 _CONFIG_DIR = "/etc/serinus-bucketer"
@@ -23,13 +24,7 @@ def pod(name: str, image: str, selector: dict[str, str]) -> k8s.core.v1.PodSpecA
         "automount_service_account_token": False,
         "enable_service_links": False,
         "termination_grace_period_seconds": _PRE_STOP_SECONDS + 5,
-        "security_context": {
-            "run_as_non_root": True,
-            "run_as_user": _USER,
-            "run_as_group": _USER,
-            "fs_group": _USER,
-            "seccomp_profile": {"type": "RuntimeDefault"},
-        },
+        "security_context": pod_security(_USER),
         "topology_spread_constraints": [
             {
                 "max_skew": 1,
@@ -52,11 +47,7 @@ def pod(name: str, image: str, selector: dict[str, str]) -> k8s.core.v1.PodSpecA
                 "readiness_probe": probe,
                 "liveness_probe": {**probe, "period_seconds": 10, "failure_threshold": 6},
                 "lifecycle": {"pre_stop": {"sleep": {"seconds": _PRE_STOP_SECONDS}}},
-                "security_context": {
-                    "allow_privilege_escalation": False,
-                    "read_only_root_filesystem": True,
-                    "capabilities": {"drop": ["ALL"]},
-                },
+                "security_context": container_security(),
                 "volume_mounts": [{"name": "config", "mount_path": _CONFIG_DIR, "read_only": True}],
             }
         ],

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from docs.page import page, table
+from serinus.agent.place import Place
 from serinus.agent.telemetry import Telemetry
 
 _TYPES = {"Counter": "counter", "Gauge": "gauge", "Histogram": "histogram"}
@@ -67,7 +68,9 @@ _GATEWAY = ("service", "code", "method", "protocol")
 
 def agent_series() -> Iterator[Series]:
     """The agent's series, as a registry shows them before anything has happened."""
-    for family in sorted(Telemetry("chat").registry.collect(), key=lambda one: one.name):
+    telemetry = Telemetry()
+    telemetry.of(Place("shop", "chat"))
+    for family in sorted(telemetry.registry.collect(), key=lambda one: one.name):
         labels: dict[str, None] = {}
         edges: dict[float, None] = {}
         for sample in family.samples:

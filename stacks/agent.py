@@ -1,23 +1,20 @@
-"""The agent beside the service: what judges the canary while nobody looks."""
+"""The service's way to the cluster's agent, which judges the canary while nobody looks."""
 
 import pulumi
 
+from components.agent_binding import AgentBinding, AgentBindingArgs
 from components.canary_release import CanaryRelease
-from components.release_agent import ReleaseAgent, ReleaseAgentArgs
 from stacks.settings import Agent, Settings
 
 
-def declare_agent(
+def bind_agent(
     settings: Settings, agent: Agent, token: str, opts: pulumi.ResourceOptions, release: CanaryRelease
-) -> ReleaseAgent:
-    """Declare the agent. It comes after the object that it watches, and goes before it."""
-    return ReleaseAgent(
-        ReleaseAgentArgs(
+) -> AgentBinding:
+    """Bind the agent. It comes after the object that it watches, and goes before it."""
+    return AgentBinding(
+        AgentBindingArgs(
             service=settings.service,
             namespace=settings.namespace,
-            image=agent.image,
-            replicas=agent.replicas,
-            gateway_metrics=agent.gatewayMetrics,
             token=pulumi.Output.secret(token),
             prometheus=agent.prometheus or "",
             blind_hold_seconds=agent.blindHoldSeconds,

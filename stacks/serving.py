@@ -9,7 +9,7 @@ from components.traffic_split import TrafficSplit, TrafficSplitArgs
 from components.weight_guard import WeightGuard
 from serinus.rollout.admission import Guarded
 from serinus.rollout.canary_release import Spec
-from stacks.agent import declare_agent
+from stacks.agent import bind_agent
 from stacks.capacity import declare_pods, pods_of
 from stacks.monitoring import declare_alerts, declare_dashboard
 from stacks.routing import declare_edge, split_annotations, split_host, split_match
@@ -71,7 +71,7 @@ def declare(settings: Settings) -> None:
             pulumi.ResourceOptions.merge(inside, pulumi.ResourceOptions(depends_on=[*guard, split])),
         )
         if settings.agent is not None and settings.agentToken is not None:
-            declare_agent(settings, settings.agent, settings.agentToken.get_secret_value(), inside, release)
+            bind_agent(settings, settings.agent, settings.agentToken.get_secret_value(), inside, release)
     if settings.monitoring:
         declare_alerts(settings, inside)
     if settings.dashboard:

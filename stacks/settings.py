@@ -101,6 +101,13 @@ def _mapping_or_none(value: object) -> dict[str, object] | None:
     return _mapping(value) or None
 
 
+def _agent(value: object) -> dict[str, object] | None:
+    # Most have no terms of their own: they say only that they want it.
+    if value in ("true", "false"):
+        return {} if value == "true" else None
+    return _mapping_or_none(value)
+
+
 def _ladder(value: object) -> object:
     return named(value) if value in PROFILES else _list(value)
 
@@ -142,16 +149,13 @@ class NodeMount(BaseModel):
 
 
 class Agent(BaseModel):
-    """How the agent of the service runs."""
+    """On which terms the cluster's agent serves the service."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    image: str = Field(min_length=1, description="the agent's image")
-    gatewayMetrics: Annotated[tuple[Url, ...], Field(strict=False, min_length=1)] = Field(
-        description="the URLs of the gateway's metrics; the name of a headless Service stands for all its pods"
+    prometheus: Url | None = Field(
+        default=None, description="the URL of a Prometheus whose alerts count, or nothing for the agent's own"
     )
-    prometheus: Url | None = Field(default=None, description="the URL of a Prometheus, or nothing")
-    replicas: int = Field(default=2, ge=1, le=5, description="an integer from 1 to 5; one of them leads")
     blindHoldSeconds: int = Field(
         default=120, ge=0, le=86400, description="seconds without telemetry until a live canary is held, 0 for never"
     )
@@ -198,9 +202,8 @@ class Settings(BaseModel):
     objectives: Annotated[Objectives, BeforeValidator(_mapping)] = Field(
         description='a mapping such as {"errors": {"limit": 0.05}, "slow": {"seconds": 10}}'
     )
-    agent: Annotated[Agent | None, BeforeValidator(_mapping_or_none)] = Field(
-        description='a mapping such as {"image": "registry.example.com/serinus-agent@sha256:…", '
-        '"gatewayMetrics": ["http://gateway-metrics.gateway:9100/metrics"]}, or an empty one'
+    agent: Annotated[Agent | None, BeforeValidator(_agent)] = Field(
+        description='true, or a mapping such as {"blindHoldSeconds": 60}; false or an empty one for no agent'
     )
     agentToken: Secret = Field(
         description="a secret of at least 16 characters (`pulumi config set --secret`), or nothing without an agent"

@@ -1,4 +1,4 @@
-"""The agent as a whole: its parts, started together and ended together."""
+"""The agent as a whole: its parts, started together and ended together. It serves every service that has bound it."""
 
 import asyncio
 import logging
@@ -9,57 +9,50 @@ import time
 from aiohttp import web
 
 from serinus.agent.api import Access, Api, from_kubeconfig, in_cluster
-from serinus.agent.books import Books
-from serinus.agent.gateway import Gateway
+from serinus.agent.gateway import Gateway, sample
 from serinus.agent.leader import Leader
-from serinus.agent.notices import Notices
-from serinus.agent.prometheus import Witness
-from serinus.agent.rollout import Rollout
+from serinus.agent.prometheus import Witnesses
 from serinus.agent.server import make_app
 from serinus.agent.settings import Settings
 from serinus.agent.telemetry import Telemetry
+from serinus.agent.ward import Shared
+from serinus.agent.wards import Wards
 from serinus.agent.watch import Watch
-from serinus.rollout.deed import Deed
+from serinus.rollout.reconcile import Rules
 
 _HAND_SECONDS = 3.0
 # A loop that did not turn for so long hangs; a cluster that is away does not stop it from turning.
 _MOST_STILL_SECONDS = 60.0
+# Of all services together. While the API server is slow, as many wait for it as there are.
+_MOST_CONNECTIONS = 64
 
 _log = logging.getLogger(__name__)
 
 
-async def run(settings: Settings, stop: asyncio.Event, watching: bool = True) -> None:
-    """Run the agent until `stop` is set. Without `watching` its own turns alone see what changes."""
+async def run(settings: Settings, stop: asyncio.Event, watching: bool = True, rules: Rules | None = None) -> None:
+    """Run the agent until `stop` is set. Without `watching` its own looks alone see what changes.
+
+    `rules` are for services whose terms say nothing else.
+    """
     access = _access(settings)
-    telemetry = Telemetry(settings.service)
-    async with Api(access) as api, Api(access, _HAND_SECONDS) as hand, Gateway(settings.gateway) as gateway:
-        leases = f"/apis/coordination.k8s.io/v1/namespaces/{settings.namespace}/leases"
-        leader = Leader(api, f"{leases}/{settings.lease}", settings.identity, changed=telemetry.leads)
-        books = Books(api, settings.namespace, settings.service)
-        notices = Notices(settings.notices)
-
-        def note(deed: Deed) -> None:
-            books.note(deed)
-            notices.send(deed)
-
-        rollout = Rollout(settings, api, hand, telemetry, leader.leads, note)
-        watch = Watch(access, settings.namespace, settings.service, rollout.nudge)
-        runner = web.AppRunner(_door(settings, rollout, telemetry), access_log=None)
+    telemetry = Telemetry()
+    async with (
+        Api(access, most=_MOST_CONNECTIONS) as api,
+        Api(access, _HAND_SECONDS, _MOST_CONNECTIONS) as hand,
+        Gateway(settings.gateway) as gateway,
+    ):
+        leader = Leader(api, settings.lease_path, settings.identity, changed=telemetry.leads)
+        shared = Shared(api, hand, leader.leads, telemetry, Witnesses(), settings.blind_after, rules or Rules())
+        wards = Wards(shared, settings.prometheus, settings.sweep_seconds)
+        looks = _Looks(gateway, wards, telemetry, settings.look_seconds)
+        watch = Watch(access, wards.changed)
+        runner = web.AppRunner(_door(wards, looks, telemetry), access_log=None)
         await runner.setup()
         await web.TCPSite(runner, port=settings.port).start()
         if watching:
             watch.start()
-        parts = [
-            leader.run(),
-            rollout.run(),
-            books.run(),
-            notices.run(),
-            _listen(gateway, rollout, settings.look_seconds),
-        ]
-        if settings.prometheus:
-            parts.append(Witness(settings.prometheus, settings.service, telemetry, rollout.take).run())
-        tasks = [asyncio.create_task(part) for part in parts]
-        _log.info("the agent runs", extra={"service": settings.service, "namespace": settings.namespace})
+        tasks = [asyncio.create_task(part) for part in (leader.run(), wards.run(), looks.run())]
+        _log.info("the agent runs", extra={"namespace": settings.namespace})
         waiting = asyncio.create_task(stop.wait())
         ended, _ = await asyncio.wait([*tasks, waiting], return_when=asyncio.FIRST_COMPLETED)
         await leader.resign()
@@ -86,21 +79,37 @@ def main(settings: Settings) -> None:
     asyncio.run(whole())
 
 
-async def _listen(gateway: Gateway, rollout: Rollout, seconds: float) -> None:
-    while True:
-        began = time.monotonic()
-        rollout.heard(await gateway.read())
-        await asyncio.sleep(max(seconds - (time.monotonic() - began), 0.05))
+class _Looks:
+    """Looks at the gateway at a steady pace, once for all services."""
+
+    def __init__(self, gateway: Gateway, wards: Wards, telemetry: Telemetry, seconds: float) -> None:
+        self._gateway = gateway
+        self._wards = wards
+        self._readings = telemetry.readings
+        self._seconds = seconds
+        self.looked_at = time.monotonic()
+
+    async def run(self) -> None:
+        """Look for ever."""
+        while True:
+            began = self.looked_at = time.monotonic()
+            pages = await self._gateway.read()
+            seen = sample(pages)
+            self._readings["ok"].inc(len(seen.lines))
+            self._readings["silent"].inc(len(pages.expected) - len(pages.pages))
+            self._readings["garbage"].inc(len(seen.garbage))
+            self._wards.heard(seen)
+            await asyncio.sleep(max(self._seconds - (time.monotonic() - began), 0.05))
 
 
-def _door(settings: Settings, rollout: Rollout, telemetry: Telemetry) -> web.Application:
+def _door(wards: Wards, looks: _Looks, telemetry: Telemetry) -> web.Application:
     def healthy() -> bool:
-        return rollout.turned_at is None or time.monotonic() - rollout.turned_at < _MOST_STILL_SECONDS
+        return time.monotonic() - looks.looked_at < _MOST_STILL_SECONDS
 
     def ready() -> bool:
-        return rollout.turned_at is not None and healthy()
+        return wards.swept and healthy()
 
-    return make_app(settings.token_file, rollout.take, healthy, ready, telemetry.page, settings.service)
+    return make_app(wards.callers, healthy, ready, telemetry.page)
 
 
 def _access(settings: Settings) -> Access:

@@ -104,15 +104,16 @@ def from_kubeconfig(file: Path, context: str = "") -> Access:
 
 
 class Api:
-    """Asks the API server. To be used with `async with`, in the loop that uses it."""
+    """Asks the API server, over `most` connections. To be used with `async with`, in the loop that uses it."""
 
-    def __init__(self, access: Access, seconds: float = SECONDS) -> None:
+    def __init__(self, access: Access, seconds: float = SECONDS, most: int = 16) -> None:
         self._access = access
+        self._most = most
         self._seconds = seconds
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        connector = aiohttp.TCPConnector(ssl=self._access.trust(), limit=16)
+        connector = aiohttp.TCPConnector(ssl=self._access.trust(), limit=self._most)
         timeout = aiohttp.ClientTimeout(total=self._seconds)
         self._session = aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=False)
         return self

@@ -14,6 +14,8 @@ from typing import Self
 import aiohttp
 from yarl import URL
 
+from serinus.rollout.gateway_series import GarbageError, Lines, sort
+
 _MOST_BYTES = 16 * 1024 * 1024
 _READ_SECONDS = 0.9
 _RESOLVE_SECONDS = 2.0
@@ -25,6 +27,27 @@ class Pages:
 
     pages: Mapping[str, str]
     expected: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One look at the gateway, for all services: the sorted pages that are whole, and every address that there is."""
+
+    lines: Mapping[str, Lines]
+    expected: tuple[str, ...]
+    garbage: Mapping[str, str]
+
+
+def sample(pages: Pages) -> Sample:
+    """Sort the pages. One that was cut short is no reading; `garbage` says why."""
+    lines: dict[str, Lines] = {}
+    garbage: dict[str, str] = {}
+    for address, page in pages.pages.items():
+        try:
+            lines[address] = sort(page)
+        except GarbageError as error:
+            garbage[address] = str(error)
+    return Sample(lines, pages.expected, garbage)
 
 
 class Gateway:

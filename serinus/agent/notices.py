@@ -1,14 +1,14 @@
 """Tells people and pipelines what was done, through receivers that may be slow, wrong or dead.
 
 No deed waits for any of it: `send` only queues, and each notice has a thread of its own, so that a dead receiver delays
-no other. Their URLs are secrets: they are read from a mounted Secret and never shown.
+no other. Their URLs are secrets: they come from a Secret of the service's namespace and are never shown.
 """
 
 import asyncio
 import logging
 import threading
 import time
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import aiohttp
@@ -19,16 +19,17 @@ from serinus.rollout.hook import signed
 from serinus.rollout.notice import language_of, notice
 
 URLS = "urls"
-"""The file with one receiver per line, as apprise writes them: dingtalk://…, feishu://…, slack://…, mailto://…"""
+"""The key of the Secret with one receiver per line, as apprise writes them: dingtalk://…, feishu://…, slack://…, mailto://…"""
 HOOK = "hook"
-"""The file with the URL that deeds are posted to, for a pipeline."""
-HOOK_SECRET = "hook-secret"  # noqa: S105 (a file's name)
-"""The file with the secret that signs what is posted."""
+"""The key with the URL that deeds are posted to, for a pipeline."""
+HOOK_SECRET = "hook-secret"  # noqa: S105 (a key's name)
+"""The key with the secret that signs what is posted."""
 
 MOST_WAITING = 100
-MOST_RECEIVERS = 50
+# Of one service, of which the agent has many.
+MOST_RECEIVERS = 20
 # A thread can't be ended from outside: so many may hang in dead receivers, then no more are started.
-MOST_THREADS = 64
+MOST_THREADS = 30
 _TRIES = 3
 
 _log = logging.getLogger(__name__)
@@ -42,14 +43,14 @@ class Receiver(NamedTuple):
 
 
 class Notices:
-    """The receivers in a folder; without one nobody is told. `send` is to be called in the loop that runs `run`.
+    """The receivers of one service. `send` is to be called in the loop that runs `run`.
 
-    `seconds` is how long one attempt may take; `wait_seconds` how long a first failure is waited out, and the second
-    twice as long. After the third it is given up.
+    `whom` returns what the Secret says now; nothing tells nobody. `seconds` is how long one attempt may take;
+    `wait_seconds` how long a first failure is waited out, and the second twice as long. After the third it is given up.
     """
 
-    def __init__(self, folder: Path | None, seconds: float = 20.0, wait_seconds: float = 2.0) -> None:
-        self._folder = folder
+    def __init__(self, whom: Callable[[], Mapping[str, str]], seconds: float = 20.0, wait_seconds: float = 2.0) -> None:
+        self._whom = whom
         self._seconds = seconds
         self._wait_seconds = wait_seconds
         self._waiting: asyncio.Queue[Deed] = asyncio.Queue(MOST_WAITING)
@@ -141,12 +142,7 @@ class Notices:
         return [Receiver(HOOK, hook), *found] if hook else found
 
     def _read(self, name: str) -> str:
-        if self._folder is None:
-            return ""
-        try:
-            return (self._folder / name).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError):
-            return ""
+        return self._whom().get(name, "").strip()
 
 
 def _notify(receiver: Receiver, deed: Deed) -> bool:

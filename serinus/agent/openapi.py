@@ -8,7 +8,7 @@ from serinus.rollout.rollback import Rollback
 _ERRORS = {
     "400": "the body is no JSON",
     "401": "no token, or a wrong one",
-    "404": "another service",
+    "404": "another service than the token speaks for",
     "408": "the body came too slowly",
     "413": "the body is larger than 1 MiB",
     "415": "not application/json, or encoded",

@@ -1,5 +1,8 @@
 """Turns of one service's rollout: hear the gateway, cut where that must be, read the API server, decide, write.
 
+The gateway is heard at each look. The API server is asked as often while there is something at stake, such as a canary
+with traffic; a service at rest asks it every two seconds, so that many of them cost little.
+
 The decisions are `serinus.rollout.reconcile`'s. Here is only their order: a cut before everything else, the hold after
 the cut, the books after the hold; and what is written is written on what was read, or not at all.
 """
@@ -10,32 +13,28 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from serinus.agent.api import Api, ApiError
-from serinus.agent.gateway import Pages
-from serinus.agent.settings import Settings
-from serinus.agent.telemetry import Telemetry
+from serinus.agent.ears import Ears, ticking
+from serinus.agent.gateway import Sample
+from serinus.agent.place import Place
+from serinus.agent.telemetry import Seen, State
 from serinus.rollout.cut import MANAGER, ingress_cut
-from serinus.rollout.deed import Deed
+from serinus.rollout.deed import Deed, Kind
 from serinus.rollout.demand import Action, Demand
-from serinus.rollout.evidence import Counts, Reading
-from serinus.rollout.gateway_series import GarbageError, names, read
-from serinus.rollout.hearing import Hearing, hear
-from serinus.rollout.reconcile import Decision, Memory, decide, demanded, judged, still_served
+from serinus.rollout.hearing import hear
+from serinus.rollout.reconcile import Decision, Memory, Rules, decide, demanded, judged, still_served
 from serinus.rollout.share import share
 from serinus.rollout.status import Status
 from serinus.rollout.world import Route, UnreadableError, World, read_route, read_world
 
 _MOST_DEMANDS = 1000
 _ATTEMPTS = 3
+_REST_SECONDS = 2.0
+_DEMANDED = (Kind.CUT, Kind.HELD)
 
 _log = logging.getLogger(__name__)
-
-
-def ticking() -> datetime:
-    """Return a moment of the clock that never jumps; only differences mean anything."""
-    return datetime.fromtimestamp(time.monotonic(), UTC)
 
 
 class Rollout:
@@ -43,41 +42,47 @@ class Rollout:
 
     def __init__(
         self,
-        settings: Settings,
+        place: Place,
+        rules: Rules,
+        blind_after: timedelta,
         api: Api,
         hand: Api,
-        telemetry: Telemetry,
+        seen: Seen,
         leads: Callable[[], bool],
         note: Callable[[Deed], None],
     ) -> None:
-        self._settings = settings
+        self.rules = rules
+        self.terms_mistaken = False
+        self._place = place
+        self._named = {"service": str(place)}
+        self._blind_after = blind_after
         self._api = api
         self._hand = hand
-        self._telemetry = telemetry
+        self._seen = seen
         self._leads = leads
         self._note = note
         self._memory = Memory()
         self._world: World | None = None
-        self._readings: dict[str, Reading] = {}
-        self._expected: tuple[str, ...] = ()
+        self._ears = Ears(place, seen)
         self._demands: deque[Demand] = deque()
         self._wake = asyncio.Event()
+        self._asked_at: float | None = None
+        self._news = True
         self._said = ""
         self._hurry: asyncio.Task[None] | None = None
-        self.turned_at: float | None = None
 
     def take(self, demand: Demand) -> bool:
         """Take a demand without waiting; False where so many wait that one more would be forgotten.
 
         Any replica does what is demanded of it: to cut twice is to cut. So no demand is lost on one that does not lead.
         """
-        if demand.service != self._settings.service:
+        if demand.service != self._place.service:
             return True  # not ours, and asking again would not change that
         if len(self._demands) >= _MOST_DEMANDS:
             return False
-        self._telemetry.demands.inc()
+        self._seen.demands.inc()
         if demand.action is Action.NOTIFY:
-            _log.warning("an alert fires", extra={"by": demand.by, "reason": demand.reason})
+            _log.warning("an alert fires", extra={**self._named, "by": demand.by, "reason": demand.reason})
             return True
         self._demands.append(demand)
         if demand.action is Action.ROLLBACK and (self._hurry is None or self._hurry.done()):
@@ -87,63 +92,82 @@ class Rollout:
         return True
 
     def nudge(self) -> None:
-        """Begin the next turn now."""
+        """Begin the next turn now, and ask the API server in it: there is news."""
+        self._news = True
         self._wake.set()
 
-    def heard(self, pages: Pages) -> None:
+    def heard(self, sample: Sample) -> None:
         """Take in what the gateway showed, and begin the next turn."""
-        self._expected = pages.expected
-        silent = len(pages.expected) - len(pages.pages)
-        self._telemetry.readings["silent"].inc(silent)
-        self._readings = {name: one for name, one in self._readings.items() if name in pages.expected}
-        hearing = self._memory.hearing
-        if hearing is not None:
-            at = ticking()
-            for name, page in pages.pages.items():
-                counts = self._counted(name, page, hearing)
-                if counts is not None:
-                    self._readings[name] = Reading(at, counts)
-        self.nudge()
+        hearing, world = self._memory.hearing, self._world
+        slow_seconds = world.spec.objectives.slow_seconds if world else None
+        self._ears.hear(sample, hearing.stable if hearing and world else None, slow_seconds)
+        self._wake.set()
 
     async def run(self) -> None:
-        """Turn whenever there is something new, and at least as often as the gateway is read."""
+        """Turn whenever there is something new, and at least as often as a service at rest must."""
         while True:
             try:
-                async with asyncio.timeout(self._settings.look_seconds):
+                async with asyncio.timeout(_REST_SECONDS):
                     await self._wake.wait()
             except TimeoutError:
                 pass
             self._wake.clear()
             try:
-                await self.turn()
-            except Exception:
+                self._listen()
+                if self._at_stake():
+                    await self._ask()
+            except Exception as error:
                 # A mistake of ours, or an object that nobody thought of: the next turn may still cut.
-                _log.exception("a turn failed")
+                self._say(f"a turn failed: {error!r}", State.FAILED, error)
 
     async def turn(self) -> None:
-        """Do one turn. What fails is said, and tried again in the next one."""
-        if self._hurry is not None:
-            await self._hurry
+        """Do one whole turn. What fails is said, and tried again in the next one."""
+        self._listen()
+        await self._ask()
+
+    def _listen(self) -> None:
+        """Hear what the gateway counted, and take in what was demanded."""
         now, tick = datetime.now(UTC), ticking()
         memory = self._memory
         if memory.hearing is not None:
-            memory = replace(memory, hearing=hear(memory.hearing, self._readings, self._expected, tick))
+            memory = replace(memory, hearing=hear(memory.hearing, self._ears.readings, self._ears.expected, tick))
         memory = demanded(memory, self._drained(), now)
         if self._leads():
             memory = judged(memory, now, tick)
         self._memory = memory
+
+    def _at_stake(self) -> bool:
+        """Tell whether to ask the API server now."""
+        if self._news or self._asked_at is None or time.monotonic() - self._asked_at >= _REST_SECONDS:
+            return True
+        if self._memory.cause is not None:
+            return True
+        if not self._leads():
+            return False
+        world, hearing = self._world, self._memory.hearing
+        if world is not None and world.route is not None and share(world.route.annotations) > 0:
+            return True
+        # A canary without a share that has requests: somebody has raised it just now.
+        busy = hearing.busy_at if hearing else None
+        return busy is not None and busy.timestamp() > self._asked_at
+
+    async def _ask(self) -> None:
+        if self._hurry is not None:
+            await self._hurry
+        self._news = False
+        self._asked_at = time.monotonic()
+        memory = self._memory
         try:
             known = self._world.route if self._world else None
             if known is not None and memory.cause and memory.cause.cuts and share(known.annotations) > 0:
                 await self._cut_unread(known)
             await self._settle()
-            self._say("")
+            self._say("", State.TERMS if self.terms_mistaken else State.WELL)
         except ApiError as error:
-            self._telemetry.api_failures.inc()
-            self._say(str(error))
+            self._seen.api_failures.inc()
+            self._say(str(error), State.API)
         except UnreadableError as error:
-            self._say(f"the CanaryRelease can't be read: {error}")
-        self.turned_at = time.monotonic()
+            self._say(f"the CanaryRelease can't be read: {error}", State.UNREADABLE)
 
     async def _cut_at_once(self) -> None:
         world = self._world
@@ -151,7 +175,7 @@ class Rollout:
             if world is not None and world.route is not None and share(world.route.annotations) > 0:
                 self._world = replace(world, route=await self._cut(world.route))
         except ApiError as error:
-            self._say(str(error))  # the demand waits in its queue: the turns try again
+            self._say(str(error), State.API)  # the demand waits in its queue: the turns try again
 
     async def _cut_unread(self, known: Route) -> None:
         """Cut by what was known a moment ago. If it is refused, what is read now says what to do instead."""
@@ -160,7 +184,7 @@ class Rollout:
         except ApiError as error:
             if not error.code:
                 raise
-            _log.error("the cut was refused", extra={"why": str(error)})
+            _log.error("the cut was refused", extra={**self._named, "why": str(error)})
 
     async def _settle(self) -> None:
         for _ in range(_ATTEMPTS):
@@ -183,8 +207,8 @@ class Rollout:
             return
 
     def _decide(self, world: World, now: datetime, tick: datetime) -> Decision:
-        charter = world.spec.objectives.charter(self._settings.blind_after)
-        return decide(self._memory, world, charter, self._settings.rules, now, tick, self._leads())
+        charter = world.spec.objectives.charter(self._blind_after)
+        return decide(self._memory, world, charter, self.rules, now, tick, self._leads())
 
     def _adopt(self, decision: Decision) -> None:
         before, self._memory = self._memory, decision.memory
@@ -194,71 +218,60 @@ class Rollout:
             or before.hearing.stable != decision.memory.hearing.stable
         ):
             # What was read by the old names are other counters.
-            self._readings.clear()
-        for deed in decision.deeds:
-            _log.warning("deed", extra={"kind": str(deed.kind), "by": deed.by, "reason": deed.reason, "new": deed.new})
+            self._ears.forget()
+        # All replicas see a step, and one enters it. What was demanded of a replica it alone has done.
+        deeds = [deed for deed in decision.deeds if self._leads() or deed.kind in _DEMANDED]
+        for deed in deeds:
+            told = {"kind": str(deed.kind), "by": deed.by, "reason": deed.reason, "new": deed.new}
+            _log.warning("deed", extra={**self._named, **told})
             self._note(deed)
 
     async def _read(self, now: datetime) -> World | None:
         """Read the Ingress first: whoever resumes clears the status first, so a stale hold is never acted upon."""
         try:
-            ingress = await self._api.get(self._settings.ingress_path)
+            ingress = await self._api.get(self._place.ingress_path)
         except ApiError as error:
             if not error.missing:
                 raise
             ingress = None
         try:
-            release = await self._api.get(self._settings.release_path)
+            release = await self._api.get(self._place.release_path)
         except ApiError as error:
             if not error.missing:
                 raise
-            self._say(f"there is no CanaryRelease {self._settings.service}")
-            return None
+            return None  # it has gone; whoever watches them will say so
         return read_world(release, ingress, now)
 
     async def _cut(self, route: Route) -> Route:
         started = time.monotonic()
-        document = ingress_cut(self._settings.ingress, route.annotations)
-        after = read_route(await self._hand.apply(self._settings.ingress_path, document, MANAGER))
+        document = ingress_cut(self._place.ingress, route.annotations)
+        after = read_route(await self._hand.apply(self._place.ingress_path, document, MANAGER))
         if not route.cut_holds:
             self._memory = replace(self._memory, cut_at=ticking())
-            self._telemetry.cuts.inc()
-            self._telemetry.cut_seconds.observe(time.monotonic() - started)
-            _log.warning("cut", extra={"seconds": round(time.monotonic() - started, 3)})
-        elif still_served(self._memory, self._settings.rules, ticking()):
-            _log.error("the gateway still sends requests to a canary that was cut")
+            self._seen.cuts.inc()
+            self._seen.cut_seconds.observe(time.monotonic() - started)
+            _log.warning("cut", extra={**self._named, "seconds": round(time.monotonic() - started, 3)})
+        elif still_served(self._memory, self.rules, ticking()):
+            _log.error("the gateway still sends requests to a canary that was cut", extra=self._named)
         return after
 
     async def _write(self, status: Status, version: str) -> None:
         # None where the status has nothing to say: a merge leaves alone what it does not name.
         whole = {**dict.fromkeys(_status_keys()), **status.document()}
         change = {"metadata": {"resourceVersion": version}, "status": whole}
-        await self._api.patch(f"{self._settings.release_path}/status?fieldManager={MANAGER}", change)
-        self._telemetry.observed(status, status.observed_at)
-
-    def _counted(self, name: str, page: str, hearing: Hearing) -> Counts | None:
-        world = self._world
-        if world is None:
-            return None
-        arms = names(self._settings.namespace, self._settings.service, hearing.stable)
-        try:
-            counts = read(page, arms, world.spec.objectives.slow_seconds)
-        except GarbageError as error:
-            self._telemetry.readings["garbage"].inc()
-            _log.warning("the gateway's page is no reading", extra={"gateway": name, "why": str(error)})
-            return None
-        self._telemetry.readings["ok"].inc()
-        return counts
+        await self._api.patch(f"{self._place.release_path}/status?fieldManager={MANAGER}", change)
+        self._seen.observed(status, status.observed_at)
 
     def _drained(self) -> list[Demand]:
         found = list(self._demands)
         self._demands.clear()
         return found
 
-    def _say(self, trouble: str) -> None:
+    def _say(self, trouble: str, state: State, error: Exception | None = None) -> None:
         """Log what is wrong when it begins and when it ends, not each second."""
+        self._seen.state(state)
         if trouble != self._said:
-            _log.warning(trouble or "all well again")
+            _log.warning(trouble or "all well again", extra=self._named, exc_info=error)
         self._said = trouble
 
 

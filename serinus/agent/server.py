@@ -1,25 +1,24 @@
 """The agent's door: alerts and people's demands come in here, and probes and metrics are read.
 
-Who sends must prove it, what is sent is parsed before it is believed, and the answer never waits for a cut:
-Alertmanager gives up on a slow receiver. It sends again after a 5xx only, so whatever may go well later is a 503.
+Who sends must prove it by a token, and the token says for which service they may speak. What is sent is parsed before
+it is believed, and the answer never waits for a cut: Alertmanager gives up on a slow receiver. It sends again after a
+5xx only, so whatever may go well later is a 503.
 """
 
 import asyncio
-import hmac
 import json
 import logging
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import BaseModel, ValidationError
 
 from serinus.agent.openapi import document
-from serinus.rollout.alertmanager import LONGEST_REASON, Memory, Payload, plain, read
+from serinus.rollout.alertmanager import LONGEST_REASON, Payload, plain, read
 from serinus.rollout.complaints import complaints
 from serinus.rollout.demand import Action, Demand
 from serinus.rollout.rollback import Rollback
@@ -34,22 +33,27 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
-def make_app(
-    token: Path,
-    take: Callable[[Demand], bool],
-    healthy: Callable[[], bool],
-    ready: Callable[[], bool],
-    metrics: Callable[[], bytes],
-    service: str = "",
-) -> web.Application:
-    """Build the application.
+class Caller(Protocol):
+    """A service for which somebody may speak."""
 
-    `token` is the file with the bearer token; it is read at each request, so a rotated Secret needs no restart.
-    `take` hands a demand on without waiting; False means "not now", such as in a replica that does not lead.
-    `service` is the only one to act for; empty takes demands for any.
-    """
+    @property
+    def service(self) -> str:
+        """The service's name."""
+
+    def once(self, demand: Demand) -> bool | None:
+        """Hand a demand on without waiting: True taken, False taken before, None not now."""
+
+
+Callers = Callable[[bytes], Sequence[Caller] | None]
+"""The services for which whoever shows a token may speak; None while nobody can tell."""
+
+
+def make_app(
+    callers: Callers, healthy: Callable[[], bool], ready: Callable[[], bool], metrics: Callable[[], bytes]
+) -> web.Application:
+    """Build the application."""
     logging.getLogger("aiohttp.server").addFilter(_no_garbage)
-    door = _Door(token, take, service)
+    door = _Door(callers)
     app = web.Application(middlewares=[_as_json], client_max_size=LARGEST_BODY)
     app.router.add_post("/v1/alerts", door.alerts)
     app.router.add_post("/v1/rollback", door.rollback)
@@ -68,21 +72,19 @@ def _no_garbage(record: logging.LogRecord) -> bool:
 class _Door:
     """The two ways in that change something."""
 
-    def __init__(self, token: Path, take: Callable[[Demand], bool], service: str) -> None:
-        self._token = token
-        self._take = take
-        self._service = service
-        self._memory = Memory()
+    def __init__(self, callers: Callers) -> None:
+        self._callers = callers
 
     async def alerts(self, request: web.Request) -> web.Response:
         """Take what Alertmanager sends. The same alert counts once."""
-        self._let_in(request)
+        callers = self._let_in(request)
         found = read(await _body(request, Payload))
         if found.mistakes:
             # How many, not which: the values are somebody else's and may be anything.
             _log.warning("alerts with mistakes were left out", extra={"mistakes": len(found.mistakes)})
-        ours = [one for one in found.demands if not self._service or one.service == self._service]
-        taken = sum(self._once(demand) for demand in ours)
+        spoken_for = {one.service for one in callers}
+        ours = [one for one in found.demands if one.service in spoken_for]
+        taken = sum(_hand_on(demand, callers) for demand in ours)
         told = {
             "taken": taken,
             "known": len(ours) - taken,
@@ -94,45 +96,41 @@ class _Door:
 
     async def rollback(self, request: web.Request) -> web.Response:
         """Take one demand for a rollback."""
-        self._let_in(request)
+        callers = self._let_in(request)
         asked = await _body(request, Rollback)
-        if self._service and asked.service != self._service:
-            raise _Refused(404, f"service: this agent acts for {self._service} only")
-        taken = self._once(
-            Demand(
-                service=asked.service,
-                action=Action.ROLLBACK,
-                reason=plain(asked.reason, LONGEST_REASON),
-                by=plain(asked.by, LONGEST_REASON),
-                # Without a mark of the sender's each one counts: a cut twice is a cut.
-                fingerprint=f"rollback/{asked.id or uuid.uuid4()}",
-                at=datetime.now(UTC),
-            )
+        if all(asked.service != one.service for one in callers):
+            named = ", ".join(sorted({one.service for one in callers}))
+            raise _Refused(404, f"service: this token speaks for {named} only")
+        demand = Demand(
+            service=asked.service,
+            action=Action.ROLLBACK,
+            reason=plain(asked.reason, LONGEST_REASON),
+            by=plain(asked.by, LONGEST_REASON),
+            # Without a mark of the sender's each one counts: a cut twice is a cut.
+            fingerprint=f"rollback/{asked.id or uuid.uuid4()}",
+            at=datetime.now(UTC),
         )
+        taken = _hand_on(demand, callers)
         return web.json_response({"taken": int(taken), "known": int(not taken)}, status=202)
 
-    def _let_in(self, request: web.Request) -> None:
-        """Raise unless the request carries the token. Nothing of the body is read before."""
-        try:
-            token = self._token.read_bytes().strip()
-        except OSError:
-            token = b""
-        if not token:
-            raise _Refused(503, "the agent has no token yet; look for its Secret")
+    def _let_in(self, request: web.Request) -> Sequence[Caller]:
+        """Return for whom the request may speak; raise where for nobody. Nothing of the body is read before."""
         scheme, _, given = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-        same = hmac.compare_digest(given.strip().encode("utf-8", "surrogateescape"), token)
-        if scheme.lower() != "bearer" or not same:
-            raise _Refused(401, "Authorization: a bearer token is needed, the one of the agent's Secret")
+        token = given.strip().encode("utf-8", "surrogateescape") if scheme.lower() == "bearer" else b""
+        callers = self._callers(token) if token else ()
+        if callers is None:
+            raise _Refused(503, "not every service is known yet; send it again")
+        if not callers:
+            raise _Refused(401, "Authorization: a bearer token is needed, the one of the service's Secret")
+        return callers
 
-    def _once(self, demand: Demand) -> bool:
-        """Hand a demand on unless it was taken before. What is not taken is not remembered: it will be sent again."""
-        now = datetime.now(UTC)
-        if self._memory.knows(demand.fingerprint, now):
-            return False
-        if not self._take(demand):
-            raise _Refused(503, "not now; send it again")
-        self._memory.keep([demand.fingerprint], now)
-        return True
+
+def _hand_on(demand: Demand, callers: Sequence[Caller]) -> bool:
+    """Hand a demand on; False where it was taken before. What is not taken now will be sent again."""
+    done = [one.once(demand) for one in callers if one.service == demand.service]
+    if None in done:
+        raise _Refused(503, "not now; send it again")
+    return any(done)
 
 
 class _Refused(Exception):  # noqa: N818 (an answer, not an error of ours)

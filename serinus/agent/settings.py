@@ -1,12 +1,12 @@
-"""The agent's settings, out of its environment: the stack's component writes them, a person reads them in the pod."""
+"""The agent's settings, out of its environment: what holds for the whole cluster. A service's own are its terms."""
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from serinus.rollout.reconcile import Rules
+from serinus.rollout import agency
 
 _PREFIX = "SERINUS_AGENT_"
 
@@ -17,48 +17,29 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What one agent works with.
+    """What the agent works with.
 
+    identity: the name of this replica. namespace: its own, where the Lease is.
     gateway: URLs of the gateway's metrics; a host name stands for each of its addresses.
-    prometheus: the URL of a Prometheus, empty without one.
-    look_seconds: how often the gateway is read.
-    identity: the name of this replica.
-    notices: a folder that says who is told, None to tell nobody.
+    prometheus: the URL of a Prometheus for services that name none, empty without one.
+    look_seconds: how often the gateway is read. sweep_seconds: how often services and their terms are looked for.
     kubeconfig: for an agent outside of the cluster.
     """
 
-    service: str
-    namespace: str
     identity: str
     gateway: tuple[str, ...]
+    namespace: str = agency.NAMESPACE
     prometheus: str = ""
-    port: int = 8080
-    token_file: Path = Path("/etc/serinus-agent/token")
-    notices: Path | None = None
+    port: int = agency.PORT
     look_seconds: float = 0.5
+    sweep_seconds: float = 4.0
     blind_after: timedelta = timedelta(seconds=30)
-    rules: Rules = field(default_factory=Rules)
     kubeconfig: Path | None = None
 
     @property
-    def lease(self) -> str:
-        """The name of the Lease by which one of the replicas leads."""
-        return f"{self.service}-agent"
-
-    @property
-    def release_path(self) -> str:
-        """The CanaryRelease on the API server."""
-        return f"/apis/serinus.dev/v1alpha1/namespaces/{self.namespace}/canaryreleases/{self.service}"
-
-    @property
-    def ingress(self) -> str:
-        """The name of the canary's Ingress."""
-        return f"{self.service}-canary"
-
-    @property
-    def ingress_path(self) -> str:
-        """The canary's Ingress on the API server."""
-        return f"/apis/networking.k8s.io/v1/namespaces/{self.namespace}/ingresses/{self.ingress}"
+    def lease_path(self) -> str:
+        """The Lease by which one of the replicas leads."""
+        return f"/apis/coordination.k8s.io/v1/namespaces/{self.namespace}/leases/{agency.NAME}"
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -69,7 +50,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     def text(key: str, default: str | None = None) -> str:
         value = found.get(key, default or "")
         if default is None and not value:
-            mistakes.append(f"{_PREFIX}{key} is missing; the stack's component sets it")
+            mistakes.append(f"{_PREFIX}{key} is missing; `serinus install-agent` sets it")
         return value
 
     def seconds(key: str, default: float, least: float) -> float:
@@ -83,19 +64,14 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     for url in (*gateway, *([found["PROMETHEUS"]] if found.get("PROMETHEUS") else [])):
         if not re.match(r"https?://[^/]", url):
             mistakes.append(f"{url!r} is not allowed; allowed: a URL with http or https")
-    blind_hold = seconds("BLIND_HOLD_SECONDS", 120.0, 0.0)
     settings = Settings(
-        service=text("SERVICE"),
-        namespace=text("NAMESPACE"),
         identity=text("IDENTITY"),
         gateway=gateway,
+        namespace=text("NAMESPACE", agency.NAMESPACE),
         prometheus=text("PROMETHEUS", ""),
-        port=int(seconds("PORT", 8080, 0)),
-        token_file=Path(text("TOKEN_FILE", "/etc/serinus-agent/token")),
-        notices=Path(found["NOTICES"]) if found.get("NOTICES") else None,
+        port=int(seconds("PORT", agency.PORT, 0)),
         look_seconds=seconds("LOOK_SECONDS", 0.5, 0.1),
         blind_after=timedelta(seconds=seconds("BLIND_AFTER_SECONDS", 30.0, 2.0)),
-        rules=Rules(blind_hold=timedelta(seconds=blind_hold) if blind_hold else None),
         kubeconfig=Path(found["KUBECONFIG"]) if found.get("KUBECONFIG") else None,
     )
     if mistakes:

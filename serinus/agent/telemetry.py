@@ -1,29 +1,47 @@
-"""What the agent shows of itself: whether it leads, what it sees, and how long a cut took."""
+"""What the agent shows of itself: whether it leads, how each service is, what it sees, and how long a cut took."""
 
 from datetime import datetime
+from enum import StrEnum
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
+from serinus.agent.place import Place
 from serinus.rollout.status import Status
 from serinus.rollout.verdict import Verdict
 
 _CUT_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10)
+_OF = ["serinus_namespace", "serinus_service"]
+
+
+class State(StrEnum):
+    """How a service is served; the log says the rest."""
+
+    WELL = "well"
+    UNBOUND = "unbound"  # no stack has bound the agent, or its rights are gone
+    TERMS = "terms"  # a part of its Secret can't be used
+    UNREADABLE = "unreadable"  # its CanaryRelease can't be read
+    API = "api"  # the API server refuses or is away
+    FAILED = "failed"  # a mistake of the agent's
 
 
 class Telemetry:
-    """The agent's own series; all exist from the start, so that the first of each is seen."""
+    """The series of the whole agent. Those of a service exist from when it is first seen to when it goes."""
 
-    def __init__(self, service: str) -> None:
+    def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._leads = self._gauge("serinus_agent_leads", "1 in the replica that judges")
-        self._weight = self._gauge("serinus_canary_weight", "Percent of the traffic on the canary")
-        self._allowed = self._gauge("serinus_canary_allowed_weight", "The highest weight that is safe now")
-        self._held = self._gauge("serinus_canary_held", "1 while nobody may raise the weight")
-        self._observed = self._gauge("serinus_status_observed_seconds", "When the status was written last, Unix time")
-        verdicts = Gauge(
-            "serinus_canary_verdict", "1 at the verdict of now", ["serinus_service", "verdict"], registry=self.registry
-        )
-        self._verdicts = {verdict: verdicts.labels(service, verdict) for verdict in Verdict}
+        # Memory, CPU and open files of the process: what many services cost is to be seen.
+        ProcessCollector(registry=self.registry)
+        self._leads = Gauge("serinus_agent_leads", "1 in the replica that judges", registry=self.registry)
+        self.state = self._gauge("serinus_service_state", "1 at how the service is served", "state")
+        self.weight = self._gauge("serinus_canary_weight", "Percent of the traffic on the canary")
+        self.allowed = self._gauge("serinus_canary_allowed_weight", "The highest weight that is safe now")
+        self.held = self._gauge("serinus_canary_held", "1 while nobody may raise the weight")
+        self.observed = self._gauge("serinus_status_observed_seconds", "When the status was written last, Unix time")
+        self.verdict = self._gauge("serinus_canary_verdict", "1 at the verdict of now", "verdict")
+        self.prometheus_up = self._gauge("serinus_prometheus_up", "1 while the service's Prometheus answers")
+        self.demands = self._counter("serinus_demands_total", "Demands taken")
+        self.cuts = self._counter("serinus_cuts_total", "Cuts made")
+        self.garbage = self._counter("serinus_gateway_garbage_total", "Readings of a service that can't be right")
         readings = Counter(
             "serinus_gateway_readings_total", "Readings of the gateway", ["result"], registry=self.registry
         )
@@ -31,32 +49,67 @@ class Telemetry:
         self.api_failures = Counter(
             "serinus_api_failures_total", "Requests to the API server that failed", registry=self.registry
         )
-        self.prometheus_up = Gauge("serinus_prometheus_up", "1 while Prometheus answers", registry=self.registry)
-        self.demands = Counter("serinus_demands_total", "Demands taken", registry=self.registry)
-        self.cuts = Counter("serinus_cuts_total", "Cuts made", registry=self.registry)
         self.cut_seconds = Histogram(
             "serinus_cut_seconds", "From the decision to the cut Ingress", buckets=_CUT_SECONDS, registry=self.registry
         )
-        for gauge in (self._leads, self._weight, self._allowed, self._held, self._observed):
-            gauge.labels(service)
-        self._service = service
 
     def leads(self, leads: bool) -> None:
         """Say whether this replica leads."""
-        self._leads.labels(self._service).set(leads)
+        self._leads.set(leads)
 
-    def observed(self, status: Status, now: datetime) -> None:
-        """Show a status as it was written."""
-        self._weight.labels(self._service).set(status.weight)
-        self._allowed.labels(self._service).set(status.allowed_weight)
-        self._held.labels(self._service).set(status.hold is not None)
-        self._observed.labels(self._service).set(now.timestamp())
-        for verdict, gauge in self._verdicts.items():
-            gauge.set(status.verdict is verdict)
+    def of(self, place: Place) -> "Seen":
+        """Return what is shown of one service."""
+        return Seen(self, place)
 
     def page(self) -> bytes:
         """Return all series in Prometheus' text format."""
         return generate_latest(self.registry)
 
-    def _gauge(self, name: str, text: str) -> Gauge:
-        return Gauge(name, text, ["serinus_service"], registry=self.registry)
+    def _gauge(self, name: str, text: str, *more: str) -> Gauge:
+        return Gauge(name, text, [*_OF, *more], registry=self.registry)
+
+    def _counter(self, name: str, text: str) -> Counter:
+        return Counter(name, text, _OF, registry=self.registry)
+
+
+class Seen:
+    """One service's series."""
+
+    def __init__(self, telemetry: Telemetry, place: Place) -> None:
+        self._all = telemetry
+        self._labels = labels = (place.namespace, place.service)
+        plain = (telemetry.weight, telemetry.allowed, telemetry.held, telemetry.observed, telemetry.prometheus_up)
+        for gauge in plain:
+            gauge.labels(*labels)
+        self._plain = (*plain, telemetry.demands, telemetry.cuts, telemetry.garbage)
+        self.demands = telemetry.demands.labels(*labels)
+        self.cuts = telemetry.cuts.labels(*labels)
+        self.garbage = telemetry.garbage.labels(*labels)
+        self.prometheus_up = telemetry.prometheus_up.labels(*labels)
+        self.api_failures = telemetry.api_failures
+        self.cut_seconds = telemetry.cut_seconds
+        self._verdicts = {verdict: telemetry.verdict.labels(*labels, verdict) for verdict in Verdict}
+        self._states = {state: telemetry.state.labels(*labels, state) for state in State}
+
+    def state(self, state: State) -> None:
+        """Say how the service is served."""
+        for one, gauge in self._states.items():
+            gauge.set(one is state)
+
+    def observed(self, status: Status, now: datetime) -> None:
+        """Show a status as it was written."""
+        self._all.weight.labels(*self._labels).set(status.weight)
+        self._all.allowed.labels(*self._labels).set(status.allowed_weight)
+        self._all.held.labels(*self._labels).set(status.hold is not None)
+        self._all.observed.labels(*self._labels).set(now.timestamp())
+        for verdict, gauge in self._verdicts.items():
+            gauge.set(status.verdict is verdict)
+
+    def forget(self) -> None:
+        """Take the service's series away."""
+        for one in self._plain:
+            one.remove(*self._labels)
+        for verdict in Verdict:
+            self._all.verdict.remove(*self._labels, verdict)
+        for state in State:
+            self._all.state.remove(*self._labels, state)

@@ -1,7 +1,8 @@
-"""Watches the CanaryReleases of the namespace by kopf, in a thread of its own: a changed spec is seen at once.
+"""Watches the CanaryReleases of the cluster by kopf, in a thread of its own: a changed spec is seen at once.
 
-Only events are taken. Everything else of kopf's would write: finalizers, annotations, Events; and a deletion would then
-wait for an agent that may not be there. If watching fails, the agent's own turns see the change a second later.
+What the agent itself writes comes back as an event too, and is no news. Only events are taken. Everything else of
+kopf's would write: finalizers, annotations, Events; and a deletion would then wait for an agent that may not be there.
+If watching fails, the agent's own looks see the change seconds later.
 """
 
 import asyncio
@@ -9,13 +10,15 @@ import contextlib
 import logging
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import kopf
 
 from serinus.agent.api import Access
+from serinus.agent.place import Place
+from serinus.rollout import agency
 from serinus.rollout.canary_release import GROUP, PLURAL, VERSION
 
 _AGAIN_SECONDS = 5.0
@@ -25,13 +28,12 @@ _log = logging.getLogger(__name__)
 
 
 class Watch:
-    """Calls `changed` in the loop that started it, whenever the service's CanaryRelease is another."""
+    """Calls `changed` in the loop that started it, whenever somebody has changed, made or deleted a CanaryRelease."""
 
-    def __init__(self, access: Access, namespace: str, service: str, changed: Callable[[], None]) -> None:
+    def __init__(self, access: Access, changed: Callable[[Place], None]) -> None:
         self._access = access
-        self._namespace = namespace
-        self._service = service
         self._changed = changed
+        self._seen: dict[Place, object] = {}
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -68,23 +70,35 @@ class Watch:
                 ca_path=str(authority) if self._access.authority else None,
                 scheme="Bearer",
                 token=self._access.bearer(),
-                default_namespace=self._namespace,
             )
 
         @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
-        def event(name: str | None, **_: Any) -> None:  # noqa: ANN401 (the same)
-            if name == self._service:
+        def event(name: str | None, namespace: str | None, **more: Any) -> None:  # noqa: ANN401 (the same)
+            place = Place(namespace or "", name or "")
+            gone, body = more.get("type") == "DELETED", more.get("body") or {}
+            if gone or self._seen.get(place) != by_others(body):
+                self._seen.pop(place, None)
+                if not gone:
+                    self._seen[place] = by_others(body)
                 with contextlib.suppress(RuntimeError):  # the loop has ended: so does this thread
-                    loop.call_soon_threadsafe(self._changed)
+                    loop.call_soon_threadsafe(self._changed, place)
 
         settings = kopf.OperatorSettings()
         settings.posting.enabled = False
-        # Without rights on the whole cluster scanning it would be tried for a minute, and then given up.
+        # The definition is there or will be asked for again; scanning for it needs rights that the agent has not.
         settings.scanning.disabled = True
         await kopf.operator(
             registry=registry,
             settings=settings,
-            namespaces=[self._namespace],
+            # Or it would ask for the name of the pod's user, who has none.
+            identity=cast(Any, agency.NAME),
+            clusterwide=True,
             standalone=True,
             stop_flag=self._stop,
         )
+
+
+def by_others(release: Mapping[str, Any]) -> object:
+    """Return what of a CanaryRelease others than the agent write: the spec's generation, holds and approvals."""
+    metadata, status = release.get("metadata") or {}, release.get("status") or {}
+    return metadata.get("uid"), metadata.get("generation"), repr(status.get("hold")), repr(status.get("approvals"))

@@ -7,8 +7,11 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from local import cluster, engine, lock, places
-from local.progress import console, say
+from local import agentimage, cluster, engine, kubernetes, lock, places
+from local.progress import console, say, step
+from serinus.rollout import agency
+from serinus.rollout.agency_objects import Installation, installed
+from serinus.rollout.canary_release import crd
 
 app = typer.Typer(
     help="The local cluster: a real Kubernetes, gateway and engine on this machine.", no_args_is_help=True
@@ -17,12 +20,25 @@ app = typer.Typer(
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 
+def bring_up() -> places.Network:
+    """Bring the local cluster up, with the definition of CanaryRelease and the agent. Raises LocalError."""
+    net = cluster.up()
+    agent = installed(Installation(agentimage.NAME, [net.gateway_metrics], net.prometheus))
+    objects = json.dumps({"apiVersion": "v1", "kind": "List", "items": [crd(), *agent]})
+    apply = ("apply", "--server-side", "--force-conflicts", "--field-manager=serinus", "-f", "-")
+    with step("installing the agent"):
+        kubernetes.kubectl(*apply, input=objects)
+        rolled_out = ("rollout", "status", f"deployment/{agency.NAME}", "--timeout=180s")
+        kubernetes.kubectl("-n", agency.NAMESPACE, *rolled_out, timeout=200)
+    return net
+
+
 @app.command()
 def up() -> None:
     """Bring the local cluster up. The first time this builds and downloads what it needs; later it takes seconds."""
     cluster.require_root()
     with lock.held("serinus cluster up"):
-        net = cluster.up()
+        net = bring_up()
     say(f"The local cluster is up. Gateway: {net.gateway}")
     say('Use it from this shell: eval "$(.venv/bin/serinus cluster env)"')
 

@@ -26,6 +26,7 @@ _COMMANDS = {
     "render": "render:command",
     "backtest": "backtest:command",
     "install-crd": "install_crd:command",
+    "install-agent": "install_agent:command",
 }
 
 app = typer.Typer(

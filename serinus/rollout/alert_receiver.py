@@ -7,12 +7,10 @@ time, and an agent that was away must hear again of what still fires.
 from dataclasses import dataclass
 from typing import Any
 
+from serinus.rollout import agency
 from serinus.rollout.alertmanager import SERVICE
 
-NAME = "serinus-agent"
 PATH = "/v1/alerts"
-PORT = 8080
-TOKEN_KEY = "token"  # noqa: S105 - the name of a key, not a token
 # Alertmanager takes the interval of a group for the time that a notice may take, and refuses to have none.
 _GROUP_INTERVAL = "5s"
 _REPEAT_INTERVAL = "1m"
@@ -20,27 +18,27 @@ _REPEAT_INTERVAL = "1m"
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """The agent of one service."""
+    """The agent, as those who speak for one service reach it: by the token they show it knows for which."""
 
     service: str
     namespace: str
 
     @property
     def secret(self) -> str:
-        """The Secret beside it that holds its token, under TOKEN_KEY."""
-        return f"{self.service}-agent-token"
+        """The Secret in the service's namespace that holds the token."""
+        return agency.binding_name(self.service)
 
     @property
     def url(self) -> str:
         """Where the agent takes alerts, inside the cluster."""
-        return f"http://{self.service}-agent.{self.namespace}.svc:{PORT}{PATH}"
+        return f"http://{agency.NAME}.{agency.NAMESPACE}.svc:{agency.PORT}{PATH}"
 
 
 def operator_spec(receiver: Receiver) -> dict[str, Any]:
     """Return the spec of an AlertmanagerConfig, v1alpha1. The operator adds that only alerts of its namespace count."""
     return {
         "route": {
-            "receiver": NAME,
+            "receiver": agency.NAME,
             "matchers": [{"name": SERVICE, "value": receiver.service, "matchType": "="}],
             # Every alert is a message of its own: none waits for another.
             "groupBy": ["..."],
@@ -50,7 +48,7 @@ def operator_spec(receiver: Receiver) -> dict[str, Any]:
         },
         "receivers": [
             {
-                "name": NAME,
+                "name": agency.NAME,
                 "webhookConfigs": [
                     {
                         "url": receiver.url,
@@ -59,7 +57,7 @@ def operator_spec(receiver: Receiver) -> dict[str, Any]:
                         "httpConfig": {
                             "authorization": {
                                 "type": "Bearer",
-                                "credentials": {"name": receiver.secret, "key": TOKEN_KEY},
+                                "credentials": {"name": receiver.secret, "key": agency.TOKEN},
                             },
                         },
                     }
@@ -71,7 +69,7 @@ def operator_spec(receiver: Receiver) -> dict[str, Any]:
 
 def plain_config(receiver: Receiver, token_file: str) -> dict[str, Any]:
     """Return the route and the receiver for an alertmanager.yml; `token_file` is a path where Alertmanager runs."""
-    name = f"{NAME}-{receiver.namespace}-{receiver.service}"
+    name = f"{agency.NAME}-{receiver.namespace}-{receiver.service}"
     return {
         "route": {
             "receiver": name,

@@ -1,4 +1,6 @@
-"""What the gateway counted for one service, out of the page of metrics that it shows.
+"""What the gateway counted for each service, out of the page of metrics that it shows.
+
+One page has all services of the gateway. So its lines are sorted once, and each service reads only its own.
 
 The page comes over the network, so it is taken for hostile. A series of ours that can't be right (a NaN, a negative
 count, a request that was counted but never timed) spoils the whole reading: half of it would look like health.
@@ -7,7 +9,7 @@ count, a request that was counted but never timed) spoils the whole reading: hal
 import math
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -21,6 +23,7 @@ _PORT = "http"
 _REQUESTS = "traefik_service_requests_total"
 _SECONDS = "traefik_service_request_duration_seconds"
 _SAMPLE = re.compile(rf"({_REQUESTS}|{_SECONDS}_(?:bucket|count))\{{(.*)\}} (\S+)(?: -?\d+)?", re.ASCII)
+_SERVICE = re.compile(r'[{,]service="([^"\\]*)"')
 _LABEL = re.compile(r'([a-z_]+)="((?:[^"\\]|\\.)*)"(?:,|$)', re.ASCII)
 _MOST = 2.0**53
 # Whoever hung up did not wait for the answer: it says nothing of how that would have ended.
@@ -28,6 +31,10 @@ _HUNG_UP = "499"
 _SERVER_ERROR = re.compile(r"5\d\d", re.ASCII)
 # A release's id is its name, a dash and 8 digits of its hash.
 _HASH = 9
+
+
+Lines = Mapping[str, Sequence[str]]
+"""The lines of a page by the gateway's name of what they count."""
 
 
 class GarbageError(ValueError):
@@ -59,17 +66,33 @@ class _Arm:
     within: dict[tuple[str, ...], dict[float, float]] = field(default_factory=lambda: defaultdict(dict))
 
 
-def read(page: str, arms: Names, slow_seconds: float | None = None) -> Counts:
+def sort(page: str) -> Lines:
+    """Sort a page's lines by what they count. Raises GarbageError where it was cut short."""
+    if page and not page.endswith("\n"):
+        raise GarbageError("the page is cut short")
+    found: dict[str, list[str]] = {}
+    for line in page.splitlines():
+        if line.startswith((_REQUESTS, _SECONDS)):
+            named = _SERVICE.search(line)
+            if named is not None:
+                found.setdefault(named[1], []).append(line)
+    return found
+
+
+def lines_of(lines: Lines, arms: Names) -> tuple[Sequence[str], Sequence[str]]:
+    """Return the lines of both arms: as long as they are the same, so is what `read` makes of them."""
+    return lines.get(arms.canary, ()), lines.get(arms.stable, ())
+
+
+def read(lines: Lines, arms: Names, slow_seconds: float | None = None) -> Counts:
     """Return what both arms did so far. An arm without series has counted nothing yet.
 
     An answer is slow after `slow_seconds`, which must be one of the gateway's bounds: where it is none, nothing is said
     of slowness. Raises GarbageError.
     """
-    if page and not page.endswith("\n"):
-        raise GarbageError("the page is cut short")
     found = {name: _Arm() for name in arms}
-    for line in page.splitlines():
-        if line.startswith("traefik_service_re") and any(f'service="{name}"' in line for name in arms):
+    for own in lines_of(lines, arms):
+        for line in own:
             _take(line, found)
     for name, arm in found.items():
         _check(name, arm)

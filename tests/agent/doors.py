@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,9 +19,12 @@ from aiohttp import web
 
 from serinus.agent import logs
 from serinus.agent.server import make_app
+from serinus.rollout.alertmanager import Memory
 from serinus.rollout.demand import Demand
 
 TOKEN = "correct-horse"  # noqa: S105 (a test's token)
+OTHER = "battery-staple"
+"""The token of another service."""
 
 
 class Answer(NamedTuple):
@@ -30,10 +34,29 @@ class Answer(NamedTuple):
 
 
 @dataclass
+class Service:
+    """A service for which whoever knows the token may speak."""
+
+    service: str
+    door: "Door"
+    memory: Memory = field(default_factory=Memory)
+
+    def once(self, demand: Demand) -> bool | None:
+        now = datetime.now(UTC)
+        if self.memory.knows(demand.fingerprint, now):
+            return False
+        if self.door.busy:
+            return None
+        self.door.taken.append(demand)
+        self.memory.keep([demand.fingerprint], now)
+        return True
+
+
+@dataclass
 class Door:
     """What came through, and what the agent behind the door says."""
 
-    token: Path
+    tokens: dict[bytes, list[Service]] | None = field(default_factory=dict)
     port: int = 0
     taken: list[Demand] = field(default_factory=list)
     busy: bool = False
@@ -43,10 +66,8 @@ class Door:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def take(self, demand: Demand) -> bool:
-        if not self.busy:
-            self.taken.append(demand)
-        return not self.busy
+    def callers(self, token: bytes) -> list[Service] | None:
+        return None if self.tokens is None else self.tokens.get(token, [])
 
     def post(self, path: str, body: object, **headers: str) -> Answer:
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -81,14 +102,13 @@ async def _close(runner: web.AppRunner) -> None:
 
 
 @contextmanager
-def open_door(folder: Path, service: str = "chat") -> Iterator[Door]:
-    token = folder / "token"
-    token.write_text(f"{TOKEN}\n")
-    door = Door(token)
+def open_door() -> Iterator[Door]:
+    door = Door()
+    door.tokens = {TOKEN.encode(): [Service("chat", door)], OTHER.encode(): [Service("search", door)]}
     loop = asyncio.new_event_loop()
 
     async def start() -> web.AppRunner:
-        app = make_app(token, door.take, lambda: door.well, lambda: door.well, lambda: b"up 1\n", service)
+        app = make_app(door.callers, lambda: door.well, lambda: door.well, lambda: b"up 1\n")
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -137,7 +157,7 @@ class Apart:
 def open_door_apart(folder: Path) -> Iterator[Apart]:
     """Open a door in a process of its own; it ends with this one at the latest."""
     log = folder / "log"
-    program = [sys.executable, "-m", "tests.agent.doors", str(folder)]
+    program = [sys.executable, "-m", "tests.agent.doors"]
     with (
         log.open("wb") as sink,
         subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=sink) as process,
@@ -150,14 +170,14 @@ def open_door_apart(folder: Path) -> Iterator[Apart]:
         assert process.returncode == 0, log.read_text()
 
 
-def main(folder: Path) -> None:
+def main() -> None:
     """Open a door, print its port, and keep it open until the input ends."""
     logs.set_up()
-    with open_door(folder) as door:
+    with open_door() as door:
         door.taken = deque(maxlen=1000)  # type: ignore[assignment]  # as bounded as the agent's own queue
         print(door.port, flush=True)
         sys.stdin.read()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main()

@@ -3,6 +3,7 @@
 The API server keeps who owns which annotation and which version was read, since the agent's promises rest on that.
 """
 
+import base64
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -14,7 +15,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from serinus.agent.api import Access, Api
-from serinus.agent.settings import Settings
+from serinus.agent.place import Place
+from serinus.rollout.canary_release import API_VERSION, PLURAL
 from serinus.rollout.gateway_series import names
 from serinus.rollout.reconcile import Rules
 from serinus.rollout.share import CANARY, WEIGHT
@@ -30,46 +32,63 @@ SPEC = {
 }
 
 
-def settings(**changes: Any) -> Settings:
-    base: dict[str, Any] = {
-        "service": "chat",
-        "namespace": "llm",
-        "identity": "me",
-        "gateway": (),
-    }
-    # A test waits for what a person would.
-    base["rules"] = Rules(orphan=timedelta(seconds=0.3))
-    return Settings(**{**base, **changes})
+PLACE = Place("llm", "chat")
+# A test waits for what a person would.
+RULES = Rules(orphan=timedelta(seconds=0.3))
+RELEASE = PLACE.release_path
+INGRESS = PLACE.ingress_path
 
 
-RELEASE = settings().release_path
-INGRESS = settings().ingress_path
+def secret(**texts: str) -> dict[str, Any]:
+    """A Secret as the API server shows it."""
+    data = {key: base64.b64encode(value.encode()).decode() for key, value in texts.items()}
+    return {"kind": "Secret", "metadata": {}, "data": data}
 
 
 @dataclass
 class RolloutServer(SmallApiServer):
-    """Has one service at weight 20. `silent` is True while it answers nothing."""
+    """Has one service at weight 20, and others that are added. `silent` is True while it answers nothing."""
 
     silent: bool = False
 
     def __post_init__(self) -> None:
-        self.put(RELEASE, {"kind": "CanaryRelease", "metadata": {"name": "chat", "generation": 1}, "spec": SPEC})
-        self.put(INGRESS, {"kind": "Ingress", "metadata": {"name": "chat-canary", "annotations": {CANARY: "true"}}})
-        self.annotate("pulumi", {WEIGHT: "20"})
+        self.add(PLACE)
+
+    def add(self, place: Place, **terms: str) -> None:
+        """Add a service; with terms it has bound the agent."""
+        metadata = {"name": place.service, "namespace": place.namespace, "generation": 1}
+        spec = {**SPEC, "service": place.service}
+        self.put(place.release_path, {"kind": "CanaryRelease", "metadata": metadata, "spec": spec})
+        ingress = {"name": place.ingress, "annotations": {CANARY: "true"}}
+        self.put(place.ingress_path, {"kind": "Ingress", "metadata": ingress})
+        self.annotate("pulumi", {WEIGHT: "20"}, place)
+        if terms:
+            self.put(place.terms_path, secret(**terms))
+
+    def remove(self, place: Place) -> None:
+        """Delete a service's objects."""
+        for path in (place.release_path, place.ingress_path, place.terms_path):
+            self.objects.pop(path, None)
 
     @property
     def annotations(self) -> dict[str, str]:
-        found: dict[str, str] = self.objects[INGRESS]["metadata"]["annotations"]
-        return found
+        return self.annotations_of(PLACE)
 
     @property
     def status(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.objects[RELEASE].get("status", {})
+        return self.status_of(PLACE)
+
+    def annotations_of(self, place: Place) -> dict[str, str]:
+        found: dict[str, str] = self.objects[place.ingress_path]["metadata"]["annotations"]
         return found
 
-    def annotate(self, manager: str, annotations: Mapping[str, str]) -> None:
+    def status_of(self, place: Place) -> dict[str, Any]:
+        found: dict[str, Any] = self.objects[place.release_path].get("status", {})
+        return found
+
+    def annotate(self, manager: str, annotations: Mapping[str, str], place: Place = PLACE) -> None:
         """Write annotations as `manager`, who owns them from then on, alone."""
-        ingress = self.objects[INGRESS]
+        ingress = self.objects[place.ingress_path]
         metadata = dict(ingress["metadata"])
         keys = {f"f:{key}": {} for key in annotations}
         kept = []
@@ -80,12 +99,16 @@ class RolloutServer(SmallApiServer):
                 kept.append({**entry, "fieldsV1": {"f:metadata": {"f:annotations": left}}})
         mine = {"manager": manager, "operation": "Apply", "fieldsV1": {"f:metadata": {"f:annotations": keys}}}
         metadata |= {"annotations": {**metadata["annotations"], **annotations}, "managedFields": [*kept, mine]}
-        self.put(INGRESS, {**ingress, "metadata": metadata})
+        self.put(place.ingress_path, {**ingress, "metadata": metadata})
 
     async def answer(self, request: web.Request) -> web.Response:
         if self.silent:
             self.asked.append((request.method, request.path))
             return said(503, "away")
+        if request.path == f"/apis/{API_VERSION}/{PLURAL}":
+            self.asked.append((request.method, request.path))
+            found = [one for path, one in self.objects.items() if f"/{PLURAL}/" in path]
+            return self.before(request.method, request.path) or web.json_response({"items": found})
         if request.method != "PATCH":
             return await super().answer(request)
         self.asked.append((request.method, request.path))
@@ -93,17 +116,20 @@ class RolloutServer(SmallApiServer):
         if refused is not None:
             return refused
         change = json.loads(await request.text())
-        if request.path not in self.objects and not request.path.endswith("/status"):
+        path = request.path.removesuffix("/status")
+        if path not in self.objects:
             return said(422, "it can't be created by an apply")
-        if request.path == INGRESS:
-            self.annotate(request.query["fieldManager"], change["metadata"]["annotations"])
-            return web.json_response(self.objects[INGRESS])
-        assert request.path == f"{RELEASE}/status", request.path
-        there = self.objects[RELEASE]
+        namespace, service = path.split("/")[5], path.rpartition("/")[2]
+        if path == request.path:
+            place = Place(namespace, service.removesuffix("-canary"))
+            self.annotate(request.query["fieldManager"], change["metadata"]["annotations"], place)
+            return web.json_response(self.objects[path])
+        there = self.objects[path]
         if change["metadata"]["resourceVersion"] != there["metadata"]["resourceVersion"]:
             return said(409, "the object has been modified")
-        merged = {key: value for key, value in {**self.status, **change["status"]}.items() if value is not None}
-        return web.json_response(self.put(RELEASE, {**there, "status": merged}))
+        place = Place(namespace, service)
+        merged = {k: value for k, value in {**self.status_of(place), **change["status"]}.items() if value is not None}
+        return web.json_response(self.put(path, {**there, "status": merged}))
 
     def write_status(self, **changes: Any) -> None:
         """Write parts of the status as somebody else; None removes."""
@@ -115,13 +141,14 @@ class RolloutServer(SmallApiServer):
 class CountingGateway:
     """What a gateway counted: requests and errors of each arm. `garble` may spoil the page."""
 
+    place: Place = PLACE
     canary: tuple[int, int] = (1000, 0)
     stable: tuple[int, int] = (4000, 0)
     garble: Callable[[str], str] = lambda page: page
     url: str = field(default="", init=False)
 
     def page(self) -> str:
-        arms = names("llm", "chat", "v1-01234567")
+        arms = names(self.place.namespace, self.place.service, "v1-01234567")
         lines = []
         for name, (total, bad) in ((arms.canary, self.canary), (arms.stable, self.stable)):
             for code, count in (("200", total - bad), ("500", bad)):

@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -55,16 +54,15 @@ async def listening(listener: Listener) -> AsyncIterator[None]:
         yield
 
 
-def tell(folder: Path, listener: Listener, urls: str, hook: bool = False, seconds: float = 20.0) -> float:
+def tell(listener: Listener, urls: str, hook: bool = False, seconds: float = 20.0) -> float:
     """Send one deed to these receivers, `PORT` being the listener's; return the seconds until it was told."""
 
     async def run() -> float:
         async with listening(listener):
-            (folder / "urls").write_text(urls.replace("PORT", str(listener.port)))
+            whom = {"urls": urls.replace("PORT", str(listener.port))}
             if hook:
-                (folder / "hook").write_text(f"http://127.0.0.1:{listener.port}/{SECRET}")
-                (folder / "hook-secret").write_text("shared\n")
-            notices = Notices(folder, seconds, wait_seconds=0.01)
+                whom |= {"hook": f"http://127.0.0.1:{listener.port}/{SECRET}\n", "hook-secret": "shared\n"}
+            notices = Notices(lambda: whom, seconds, wait_seconds=0.01)
             running = asyncio.create_task(notices.run())
             started = time.monotonic()
             notices.send(CUT)
@@ -76,16 +74,16 @@ def tell(folder: Path, listener: Listener, urls: str, hook: bool = False, second
     return asyncio.run(run())
 
 
-def test_every_receiver_is_told(tmp_path: Path) -> None:
+def test_every_receiver_is_told() -> None:
     listener = Listener()
-    tell(tmp_path, listener, f"# ours\njson://127.0.0.1:PORT/{SECRET}\n\njson://127.0.0.1:PORT/other\n")
+    tell(listener, f"# ours\njson://127.0.0.1:PORT/{SECRET}\n\njson://127.0.0.1:PORT/other\n")
     assert [one["title"] for one in listener.told] == ["chat: canary cut, 20 % → 0 %"] * 2
     assert "Why: 7 % errors" in listener.told[0]["message"]
 
 
-def test_a_pipeline_is_told_with_a_signature(tmp_path: Path) -> None:
+def test_a_pipeline_is_told_with_a_signature() -> None:
     listener = Listener()
-    tell(tmp_path, listener, "", hook=True)
+    tell(listener, "", hook=True)
     ((body, headers),) = listener.raw
     told = json.loads(body)
     assert (told["kind"], told["service"], told["old"], told["new"]) == ("cut", "chat", 20, 0)
@@ -93,14 +91,14 @@ def test_a_pipeline_is_told_with_a_signature(tmp_path: Path) -> None:
     assert headers["X-Serinus-Signature"] == f"sha256={expected}"
 
 
-def test_a_receiver_that_refuses_is_asked_again(tmp_path: Path) -> None:
+def test_a_receiver_that_refuses_is_asked_again() -> None:
     listener = Listener(refusals=2)
-    tell(tmp_path, listener, f"json://127.0.0.1:PORT/{SECRET}\n")
+    tell(listener, f"json://127.0.0.1:PORT/{SECRET}\n")
     assert len(listener.told) == 1
 
 
 def test_receivers_that_are_dead_wrong_or_silent_delay_nobody_and_show_nothing(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
     listener = Listener()
@@ -109,7 +107,7 @@ def test_receivers_that_are_dead_wrong_or_silent_delay_nobody_and_show_nothing(
             f"json://127.0.0.1:1/{SECRET}\njson://127.0.0.1:{silent.getsockname()[1]}/{SECRET}\n"
             f"nonsense {SECRET}\nnosuch://{SECRET}\nslack://{SECRET}\n"
         )
-        tell(tmp_path, listener, f"{dead}json://127.0.0.1:PORT/{SECRET}\n", hook=True, seconds=2)
+        tell(listener, f"{dead}json://127.0.0.1:PORT/{SECRET}\n", hook=True, seconds=2)
     # The live receiver and the pipeline. A slow machine may have them told again: once at least is the promise.
     assert {"receiver" if "title" in one else "pipeline" for one in listener.told} == {"receiver", "pipeline"}
     failed = {vars(one)["receiver"] for one in caplog.records if one.getMessage() == "a notice was not taken"}
@@ -119,7 +117,7 @@ def test_receivers_that_are_dead_wrong_or_silent_delay_nobody_and_show_nothing(
 
 
 def test_sending_never_waits_and_never_fails(caplog: pytest.LogCaptureFixture) -> None:
-    notices = Notices(None)
+    notices = Notices(dict)
     for _ in range(MOST_WAITING + 1):
         notices.send(CUT)
     assert [one.getMessage() for one in caplog.records] == ["a notice is lost: too many wait"]

@@ -2,20 +2,20 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from aiohttp import web
 
 from serinus.agent.api import Api
-from serinus.agent.gateway import Pages
+from serinus.agent.gateway import Pages, sample
 from serinus.agent.rollout import Rollout
 from serinus.agent.telemetry import Telemetry
 from serinus.rollout.deed import Deed, Kind
 from serinus.rollout.demand import Action, Demand
 from serinus.rollout.share import WEIGHT
-from tests.agent.rollout_server import INGRESS, RELEASE, CountingGateway, RolloutServer, reached, settings
+from tests.agent.rollout_server import INGRESS, PLACE, RELEASE, RULES, CountingGateway, RolloutServer, reached
 from tests.agent.small_api_server import said
 
 MANY = 12
@@ -34,12 +34,12 @@ class Agent:
 
     def begin(self) -> None:
         """The process begins, knowing nothing."""
-        telemetry = Telemetry("chat")
-        self.rollout = Rollout(settings(), self.api, self.api, telemetry, lambda: self.leads, self.deeds.append)
+        seen, patience = Telemetry().of(PLACE), timedelta(seconds=30)
+        self.rollout = Rollout(PLACE, RULES, patience, self.api, self.api, seen, lambda: self.leads, self.deeds.append)
 
     async def turn(self, **counted: Any) -> None:
         self.gateway.count(**counted)
-        self.rollout.heard(Pages({"a": self.gateway.page()}, ("a",)))
+        self.rollout.heard(sample(Pages({"a": self.gateway.page()}, ("a",))))
         await self.rollout.turn()
 
     def demand(self, action: Action = Action.ROLLBACK) -> bool:
@@ -86,6 +86,15 @@ def test_a_demand_cuts_at_once_on_a_replica_that_does_not_lead_too() -> None:
     assert agent.server.annotations[WEIGHT] == "0"
     assert agent.server.status["hold"]["by"] == "ada"
     assert [deed.kind for deed in agent.deeds] == [Kind.CUT]
+
+
+@pytest.mark.parametrize(("leads", "entered"), [(True, [Kind.STEP]), (False, [])])
+def test_a_step_is_entered_by_the_replica_that_leads_alone(leads: bool, entered: list[Kind]) -> None:
+    async def story(agent: Agent) -> None:
+        agent.server.annotate("pulumi", {WEIGHT: "50"})
+        await agent.turn()
+
+    assert [deed.kind for deed in play(story, leads).deeds] == entered
 
 
 def test_what_is_demanded_of_another_service_is_not_done_and_too_much_is_refused() -> None:

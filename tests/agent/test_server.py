@@ -1,22 +1,21 @@
 """The agent's door lets in who has the token, takes what it understands, and answers at once."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from serinus.agent.server import LARGEST_BODY
 from serinus.rollout.demand import Action
-from tests.agent.doors import Door, open_door
+from tests.agent.doors import OTHER, TOKEN, Door, Service, open_door
 from tests.rollout.test_alertmanager import alert
 
 ROLLBACK = {"service": "chat", "reason": "users complain"}
 
 
 @pytest.fixture
-def door(tmp_path: Path) -> Iterator[Door]:
-    with open_door(tmp_path) as opened:
+def door() -> Iterator[Door]:
+    with open_door() as opened:
         yield opened
 
 
@@ -85,18 +84,27 @@ def test_a_rollback_with_an_id_counts_once(door: Door) -> None:
     assert len(door.taken) == 1
 
 
-def test_a_new_token_counts_from_the_moment_it_is_written(door: Door) -> None:
-    door.token.write_text("another")
-    assert door.post("/v1/rollback", ROLLBACK).code == 401
-    assert door.post("/v1/rollback", ROLLBACK, Authorization="bearer another").code == 202
+def test_a_token_speaks_for_its_own_service_alone(door: Door) -> None:
+    refused = door.post("/v1/rollback", ROLLBACK, Authorization=f"Bearer {OTHER}")
+    assert (refused.code, refused.document["errors"]) == (404, ["service: this token speaks for search only"])
+    foreign = door.post("/v1/alerts", payload(alert()), Authorization=f"Bearer {OTHER}")
+    assert (foreign.code, foreign.document["taken"], foreign.document["foreign"]) == (202, 0, 1)
+    assert door.taken == []
+    assert door.post("/v1/rollback", ROLLBACK | {"service": "search"}, Authorization=f"bearer {OTHER}").code == 202
 
 
-@pytest.mark.parametrize("how", ["missing", "empty"])
-def test_without_a_token_nobody_comes_in(door: Door, how: str) -> None:
-    door.token.unlink()
-    if how == "empty":
-        door.token.write_text("\n")
-    assert door.post("/v1/rollback", ROLLBACK, Authorization="Bearer ").code == 503
+def test_a_token_of_several_services_speaks_for_each_of_them(door: Door) -> None:
+    assert door.tokens is not None
+    door.tokens[TOKEN.encode()] += [Service("search", door), Service("chat", door)]
+    assert door.post("/v1/rollback", ROLLBACK | {"id": "pipeline-7"}).document["taken"] == 1
+    assert door.post("/v1/rollback", ROLLBACK | {"service": "search"}).code == 202
+    assert [one.service for one in door.taken] == ["chat", "chat", "search"]
+
+
+def test_while_a_services_token_may_still_become_known_it_is_asked_again(door: Door) -> None:
+    door.tokens = None
+    answer = door.post("/v1/rollback", ROLLBACK)
+    assert (answer.code, answer.headers["Retry-After"]) == (503, "1")
 
 
 @pytest.mark.parametrize(

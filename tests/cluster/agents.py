@@ -1,4 +1,4 @@
-"""A stack with an agent, and the ways to break its canary and to see what becomes of it."""
+"""A stack that has bound the cluster's agent, and the ways to break its canary and to see what becomes of it."""
 
 import json
 import time
@@ -6,8 +6,9 @@ import urllib.request
 from collections.abc import Callable
 from typing import Any
 
-from local import agentimage, gateway, kubernetes
-from local.places import Network
+from local import gateway, kubernetes
+from serinus.rollout import agency
+from serinus.rollout.agency_objects import COMPONENT
 from serinus.rollout.canary_release import API_VERSION
 from serinus.rollout.share import WEIGHT
 from tests.cluster.api import Api
@@ -31,10 +32,17 @@ resources: {{cpu: 100m, memory: 256Mi}}
 _SECONDS = 120.0
 
 
+def agents(*words: str) -> str:
+    """What kubectl says of the agent's pods, or does to them."""
+    verb, *flags = words
+    selected = f"--selector=app.kubernetes.io/component={COMPONENT}"
+    return kubernetes.kubectl("-n", agency.NAMESPACE, verb, selected, *flags)
+
+
 class Watched:
     """A project whose canary an agent watches. Its release fails every request while `broken` says so."""
 
-    def __init__(self, project: Project, network: Network) -> None:
+    def __init__(self, project: Project) -> None:
         self.project = project
         namespace = project.name
         self.ingress_path = f"/apis/networking.k8s.io/v1/namespaces/{namespace}/ingresses/chat-canary"
@@ -48,14 +56,12 @@ class Watched:
             guard=True,
             breakGlass=BREAK_GLASS,
             ladder=[{"weight": WEIGHT_ON_TRIAL}, {"weight": 100}],
-            agent={"image": agentimage.NAME, "gatewayMetrics": [network.gateway_metrics], "replicas": 1},
+            agent=True,
             agentToken=PROOF,
         )
 
     def declare(self) -> None:
         """Bring the stack up with the canary at rest, and wait until the agent sees it."""
-        done = serinus("install-crd")
-        assert done.returncode == 0, done.stderr
         result = self.project.stack.up()
         assert result.ok, result.output
         apply(*permission(self.project.name, "rescue", {"kind": "Group", "name": BREAK_GLASS}, "ingresses"))
@@ -81,8 +87,7 @@ class Watched:
 
     def log(self) -> str:
         """The last words of the agents."""
-        selected = "--selector=app.kubernetes.io/instance=chat-agent"
-        return kubernetes.kubectl("-n", self.project.name, "logs", selected, "--tail=20", "--prefix")
+        return agents("logs", "--tail=20", "--prefix")
 
     def break_canary(self, broken: bool = True) -> None:
         """Let the canary fail every request from now on, or none."""
@@ -108,9 +113,10 @@ class Watched:
 
     def demand_rollback(self, reason: str) -> int:
         """Demand a rollback of the agent, as an alert's receiver may; the status code of its answer."""
-        service = self.api.get(f"/api/v1/namespaces/{self.project.name}/services/chat-agent").document
+        path = f"/api/v1/namespaces/{agency.NAMESPACE}/services/{agency.NAME}"
+        address = self.api.get(path).document["spec"]["clusterIP"]
         request = urllib.request.Request(
-            f"http://{service['spec']['clusterIP']}:8080/v1/rollback",
+            f"http://{address}:{agency.PORT}/v1/rollback",
             data=json.dumps({"service": "chat", "reason": reason}).encode(),
             headers={"Authorization": f"Bearer {PROOF}", "Content-Type": "application/json"},
         )

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from local import cluster, engine, gateway, kubernetes, lock
+from local import engine, gateway, kubernetes, lock
 from local.places import ROOT, Network
 from local.traffic import Client
+from serinus.cli.cluster import bring_up
 from serinus.cli.stack import Result, Stack
 
 PROGRAM = ("Pulumi.yaml", "__main__.py", "stacks", "components", "serinus", "policies")
@@ -31,7 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def network() -> Iterator[Network]:
     """The local cluster, up and held for these tests alone."""
     with lock.held("make test"):
-        yield cluster.up()
+        yield bring_up()
 
 
 class Leaving:

@@ -4,17 +4,15 @@ from collections import Counter
 
 import pytest
 
-from local import kubernetes
-from local.places import Network
 from local.traffic import background
 from serinus.rollout.share import WEIGHT
-from tests.cluster.agents import Watched
+from tests.cluster.agents import Watched, agents
 from tests.cluster.conftest import Project
 
 
 @pytest.fixture(scope="module")
-def watched(project: Project, network: Network) -> Watched:
-    made = Watched(project, network)
+def watched(project: Project) -> Watched:
+    made = Watched(project)
     made.declare()
     return made
 
@@ -45,9 +43,7 @@ def test_a_canary_that_breaks_is_cut_by_itself_and_no_later_up_brings_it_back(wa
 
 def test_a_new_agent_keeps_the_hold_and_undoes_what_undoes_the_cut(watched: Watched) -> None:
     before = watched.status["hold"]
-    kubernetes.kubectl(
-        "-n", watched.project.name, "delete", "pod", "--selector=app.kubernetes.io/instance=chat-agent", "--now"
-    )
+    agents("delete", "pod", "--now")
     raised = watched.rescuer.patch(watched.ingress_path, {"metadata": {"annotations": {WEIGHT: "3"}}})
     assert raised.ok, raised.message
     watched.until(lambda: watched.weight == "0")

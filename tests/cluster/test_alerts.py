@@ -16,7 +16,8 @@ import yaml
 
 from local import cluster, kubernetes
 from local.places import Network
-from serinus.rollout.alert_receiver import PORT, Receiver, operator_spec
+from serinus.rollout import agency
+from serinus.rollout.alert_receiver import Receiver, operator_spec
 from serinus.rollout.alertmanager import Payload, read
 from serinus.rollout.demand import Action
 from tests.cluster.conftest import Project
@@ -64,20 +65,20 @@ def listener(network: Network) -> Iterator[Listener]:
         yield made
 
 
-def agent_of(namespace: str, address: str, port: int) -> str:
-    """The objects that an agent has in the cluster: its Service, its token, and the way of alerts to it."""
+def way_to(address: str, namespace: str, port: int) -> str:
+    """What a stack with an agent declares for its alerts, but for their end: that is a Service of the test's own."""
     head = {"namespace": namespace}
     receiver = Receiver("chat", namespace)
     service = {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": {**head, "name": "chat-agent"},
-        "spec": {"ports": [{"name": "http", "port": PORT, "targetPort": port}]},
+        "metadata": {**head, "name": "listener"},
+        "spec": {"ports": [{"name": "http", "port": agency.PORT, "targetPort": port}]},
     }
     slice_ = {
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",
-        "metadata": {**head, "name": "chat-agent-1", "labels": {"kubernetes.io/service-name": "chat-agent"}},
+        "metadata": {**head, "name": "listener-1", "labels": {"kubernetes.io/service-name": "listener"}},
         "addressType": "IPv4",
         "ports": [{"name": "http", "port": port, "protocol": "TCP"}],
         "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
@@ -85,14 +86,17 @@ def agent_of(namespace: str, address: str, port: int) -> str:
     secret = {
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": {**head, "name": "chat-agent-token"},
-        "stringData": {"token": TOKEN},
+        "metadata": {**head, "name": receiver.secret},
+        "stringData": {agency.TOKEN: TOKEN},
     }
+    spec = operator_spec(receiver)
+    (webhook,) = spec["receivers"][0]["webhookConfigs"]
+    webhook["url"] = webhook["url"].replace(f"{agency.NAME}.{agency.NAMESPACE}", f"listener.{namespace}")
     config = {
         "apiVersion": "monitoring.coreos.com/v1alpha1",
         "kind": "AlertmanagerConfig",
         "metadata": {**head, "name": "chat"},
-        "spec": operator_spec(receiver),
+        "spec": spec,
     }
     return yaml.safe_dump_all([service, slice_, secret, config])
 
@@ -105,7 +109,7 @@ def asked(network: Network, query: str) -> list[Any]:
     return found
 
 
-def test_an_alert_of_real_failures_reaches_the_agents_door_with_its_token(
+def test_an_alert_of_real_failures_reaches_its_receiver_with_the_token(
     project: Project, network: Network, listener: Listener
 ) -> None:
     good = yaml.safe_load((project.folder / "releases/echo-v2.yaml").read_text())
@@ -114,7 +118,7 @@ def test_an_alert_of_real_failures_reaches_the_agents_door_with_its_token(
     project.write_settings(canary="echo-bad", monitoring=True, alerts={"errorRateFast": {"minSamples": 2}})
     result = project.stack.up()
     assert result.ok, result.output
-    kubernetes.kubectl("apply", "-f", "-", input=agent_of(project.name, network.host, listener.port))
+    kubernetes.kubectl("apply", "-f", "-", input=way_to(network.host, project.name, listener.port))
     mine = f'namespace="{project.name}"'
     deadline = time.monotonic() + SECONDS
     demands = []

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from local import kubernetes
-from serinus.rollout import share
+from serinus.rollout import agency, share
 from serinus.rollout.admission import Guarded
 from serinus.rollout.canary_release import CRD_NAME
 from serinus.rollout.patterns import NOBODY
@@ -35,7 +35,7 @@ from tests.swap_cases import SWAPS, Swap
 
 GUARDED = Guarded("chat", "weight-guard", "weight-guard.serinus.test", BREAK_GLASS)
 ELSEWHERE = "weight-guard-elsewhere"
-AGENT = Api(GUARDED.agent_user)
+AGENT = Api(agency.USER)
 DRY = "?dryRun=All"
 JSON_PATCH = "application/json-patch+json"
 
@@ -397,7 +397,7 @@ def test_the_right_to_the_status_is_no_right_to_the_spec(at_5: Place) -> None:
 @pytest.fixture
 def agent(place: Place) -> Api:
     """The agent's account, with more rights than it should have: the fence must hold by itself."""
-    subject = {"kind": "User", "name": GUARDED.agent_user}
+    subject = {"kind": "User", "name": agency.USER}
     apply(*permission(GUARDED.namespace, "agent", subject, "ingresses"))
     return AGENT
 

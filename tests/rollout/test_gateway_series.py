@@ -2,10 +2,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serinus.rollout.evidence import Arms, Tally
-from serinus.rollout.gateway_series import ERRORS, SLOW, GarbageError, names, read
+from serinus.rollout import gateway_series
+from serinus.rollout.evidence import Arms, Counts, Tally
+from serinus.rollout.gateway_series import ERRORS, SLOW, GarbageError, Names, names, sort
 
 ARMS = names("llm", "chat", "v1-3-0123abcd")
+
+
+def read(page: str, arms: Names, slow_seconds: float | None = None) -> Counts:
+    return gateway_series.read(sort(page), arms, slow_seconds)
 
 
 def page(service: str, codes: dict[str, int], within_two: int | None = None) -> str:

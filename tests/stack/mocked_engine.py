@@ -4,7 +4,7 @@ import asyncio
 import contextvars
 import json
 import runpy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -101,10 +101,15 @@ class _Recorder(mocks.MockMonitor):
 
 def run_program(changes: Mapping[str, object], preview: bool = False) -> Run:
     """Run the program with these settings over Pulumi.yaml's defaults."""
-    return contextvars.copy_context().run(lambda: asyncio.run(_run(engine_config(ROOT, changes), preview)))
+    return contextvars.copy_context().run(lambda: asyncio.run(_run(engine_config(ROOT, changes), preview, _start)))
 
 
-async def _run(config: dict[str, str], preview: bool) -> Run:
+def run_this(declare: Callable[[], None]) -> Run:
+    """Run a program of a few lines, such as of one component."""
+    return contextvars.copy_context().run(lambda: asyncio.run(_run({}, False, declare)))
+
+
+async def _run(config: dict[str, str], preview: bool, declare: Callable[[], None]) -> Run:
     # The mocks open an event loop in every thread that lacks one and never close it: so the threads bring theirs.
     loops: list[asyncio.AbstractEventLoop] = []
 
@@ -118,7 +123,7 @@ async def _run(config: dict[str, str], preview: bool) -> Run:
     try:
         mocks.set_mocks(_Echo(), project=PROJECT, stack=STACK, preview=preview, monitor=recorder)
         set_all_config(config)
-        await run_pulumi_func(lambda: _start(ROOT / "__main__.py"))
+        await run_pulumi_func(declare)
     finally:
         executor.shutdown()
         for loop in loops:
@@ -129,5 +134,5 @@ async def _run(config: dict[str, str], preview: bool) -> Run:
     return recorder.run
 
 
-def _start(program: Path) -> None:
-    runpy.run_path(str(program), run_name="__main__")
+def _start() -> None:
+    runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")

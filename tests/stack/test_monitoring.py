@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from serinus.rollout.agency_objects import Installation, installed
 from serinus.rollout.alert_guards import DEFAULTS
 from serinus.rollout.alert_receiver import Receiver, operator_spec, plain_config
 from serinus.rollout.manifest import load_release
@@ -118,10 +119,10 @@ def test_the_operators_receiver_and_the_plain_one_say_the_same() -> None:
     spec = operator_spec(receiver)
     assert plain["route"]["group_wait"] == spec["route"]["groupWait"] == "0s"
     (webhook,), (hook,) = plain["receivers"][0]["webhook_configs"], spec["receivers"][0]["webhookConfigs"]
-    assert webhook["url"] == hook["url"] == "http://chat-agent.serinus.svc:8080/v1/alerts"
+    assert webhook["url"] == hook["url"] == "http://serinus-agent.serinus-system.svc:8080/v1/alerts"
     assert webhook["send_resolved"] is hook["sendResolved"] is True
     assert plain["receivers"][0]["name"] == plain["route"]["receiver"]
-    assert hook["httpConfig"]["authorization"]["credentials"] == {"name": "chat-agent-token", "key": "token"}
+    assert hook["httpConfig"]["authorization"]["credentials"] == {"name": "chat-agent", "key": "token"}
     assert "token" not in json.dumps(plain).replace("/etc/alertmanager/token", ""), "no secret, only where it lies"
 
 
@@ -132,14 +133,13 @@ def test_every_guard_is_told_of_where_its_alert_points_to() -> None:
         assert f"\n| {name} | " in text, name
 
 
-def test_alerts_go_to_the_declared_agent_with_the_token_that_it_knows(program: Program) -> None:
-    agent = {"image": "localhost/serinus-agent:local", "gatewayMetrics": ["http://10.0.0.1:9100/metrics"]}
-    run = program(guard=True, agent=agent, agentToken="a-token-for-this-test", monitoring=True)
+def test_alerts_go_to_the_agent_of_the_cluster_with_the_token_that_it_knows(program: Program) -> None:
+    run = program(guard=True, agent=True, agentToken="a-token-for-this-test", monitoring=True)
     spec = run["AlertmanagerConfig/chat"].inputs["spec"]
     (webhook,) = spec["receivers"][0]["webhookConfigs"]
-    service = run["Service/chat-agent"].inputs
+    (service,) = [one for one in installed(Installation("agent:1", [])) if one["kind"] == "Service"]
     (port,) = service["spec"]["ports"]
-    place = f"{service['metadata']['name']}.{service['metadata']['namespace']}.svc:{int(port['port'])}"
+    place = f"{service['metadata']['name']}.{service['metadata']['namespace']}.svc:{port['port']}"
     assert webhook["url"] == f"http://{place}/v1/alerts"
     token = webhook["httpConfig"]["authorization"]["credentials"]
     secret = run[f"Secret/{token['name']}"].inputs["stringData"]

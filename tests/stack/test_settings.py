@@ -77,16 +77,18 @@ def test_a_guard_is_asked_for_and_may_have_a_way_past_it(read: Read) -> None:
 
 
 def test_an_agent_needs_the_guard_and_a_token(read: Read) -> None:
-    agent = {"image": "agent:1", "gatewayMetrics": ["http://gateway:9100/metrics"]}
     assert read().agent is None
-    settings = read(guard=True, agent=agent, agentToken="sixteen letters or more")
+    assert read(agent="false").agent is None
+    settings = read(guard=True, agent="true", agentToken="sixteen letters or more")
     assert settings.agent is not None
-    assert (settings.agent.replicas, settings.agent.blindHoldSeconds) == (2, 120)
+    assert (settings.agent.prometheus, settings.agent.blindHoldSeconds) == (None, 120)
     for key, changes in (("agentToken", {"guard": True}), ("guard", {"agentToken": "sixteen letters or more"})):
         with pytest.raises(SettingsError, match=f"serinus:{key}: "):
-            read(agent=agent, **changes)
-    with pytest.raises(SettingsError, match=r"serinus:agent\.gatewayMetrics"):
-        read(guard=True, agent=agent | {"gatewayMetrics": ["gateway"]}, agentToken="sixteen letters or more")
+            read(agent="true", **changes)
+    with pytest.raises(SettingsError, match=r"serinus:agent\.prometheus"):
+        read(guard=True, agent={"prometheus": "9090"}, agentToken="sixteen letters or more")
+    with pytest.raises(SettingsError, match=r"serinus:agent"):
+        read(guard=True, agent="yes", agentToken="sixteen letters or more")
 
 
 def test_an_override_says_who_why_and_until_when(read: Read) -> None:

@@ -16,6 +16,7 @@ import typer
 from local import cluster, engine, gateway, lock, places
 from local.places import Network
 from local.progress import duration, say, step
+from serinus.cli.cluster import bring_up
 from serinus.cli.demo import first_act, second_act
 from serinus.cli.demo.first_act import FirstAct
 from serinus.cli.demo.people import People, print_table
@@ -50,7 +51,7 @@ def command(
         return
     cluster.require_root()
     with lock.held("serinus demo"):
-        network = cluster.up()
+        network = bring_up()
         # What `eval "$(serinus cluster env)"` does: all that is run from here on finds the local cluster.
         os.environ.update(engine.environment())
         _play(Project(stack, network), network.gateway, network, users, started)

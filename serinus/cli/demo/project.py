@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from local import agentimage, places
+from local import places
 from local.errors import LocalError
 from local.places import Network
 from serinus.cli.demo.results import Told
@@ -169,7 +169,7 @@ class Project:
             "split": {"by": "weight"},
         }
         if self._network is not None:
-            own["agent"] = {"image": agentimage.NAME, "gatewayMetrics": [self._network.gateway_metrics]}
+            own["agent"] = True
             # It guards a demo, and stands in a folder that nobody commits; a new one would restart the agent.
             own["agentToken"] = known.get("serinus:agentToken") or secrets.token_hex(16)
         elif not config.get("serinus:agent"):

@@ -1,6 +1,6 @@
 """What the agent's account may do to an Ingress, whatever its Role says."""
 
-from serinus.rollout import share
+from serinus.rollout import agency, share
 from serinus.rollout.admission.cel import text
 from serinus.rollout.admission.guarded import Guarded
 from serinus.rollout.admission.ingress import annotations_of_both
@@ -18,7 +18,10 @@ def fence(guarded: Guarded) -> Policy:
     return Policy(
         policy_name(guarded, "agent"),
         Resource("networking.k8s.io", "v1", "ingresses", ("CREATE", "UPDATE", "DELETE")),
-        (Named("agent", f"request.userInfo.username == {text(guarded.agent_user)}"),),
+        (
+            Named("agent", f"request.userInfo.username == {text(agency.USER)}"),
+            Named("here", f"request.namespace == {text(guarded.namespace)}"),
+        ),
         tuple(annotations_of_both()),
         (
             Validation(

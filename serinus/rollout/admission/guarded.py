@@ -26,13 +26,3 @@ class Guarded:
     def stable_ingress(self) -> str:
         """The name of the Ingress that all other users come through."""
         return f"{self.service}-stable"
-
-    @property
-    def agent_account(self) -> str:
-        """The name of the agent's ServiceAccount in the service's namespace."""
-        return f"{self.service}-agent"
-
-    @property
-    def agent_user(self) -> str:
-        """What the API server calls the agent."""
-        return f"system:serviceaccount:{self.namespace}:{self.agent_account}"
