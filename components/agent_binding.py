@@ -16,7 +16,8 @@ from serinus.rollout.agency_objects import COMPONENT, binding_rules, books
 class AgentBindingArgs:
     """A service's terms. The token proves who alerts the agent about it; all else is plain.
 
-    prometheus: empty for the cluster's own. notices_secret: empty for none. blind_hold_seconds: 0 for never.
+    prometheus: empty for the cluster's own. notices_secret: empty for none. blind_hold_seconds and
+    blind_decay_seconds: 0 for never.
     """
 
     service: str
@@ -24,6 +25,7 @@ class AgentBindingArgs:
     token: pulumi.Output[str]
     prometheus: str = ""
     blind_hold_seconds: int = 120
+    blind_decay_seconds: int = 0
     notices_secret: str = ""
 
 
@@ -47,6 +49,7 @@ class AgentBinding(pulumi.ComponentResource):
                 agency.TOKEN: args.token,
                 agency.PROMETHEUS: args.prometheus,
                 agency.BLIND_HOLD_SECONDS: str(args.blind_hold_seconds),
+                agency.BLIND_DECAY_SECONDS: str(args.blind_decay_seconds),
                 agency.NOTICES_SECRET: args.notices_secret,
             },
             opts=child,

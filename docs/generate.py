@@ -123,7 +123,9 @@ def _inner_description(field: FieldInfo) -> str:
 
 
 def _plain_value(value: Any) -> Any:
-    return value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    return value.value if isinstance(value, Enum) else value
 
 
 def _title(model: type[BaseModel]) -> str:

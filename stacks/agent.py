@@ -18,6 +18,7 @@ def bind_agent(
             token=pulumi.Output.secret(token),
             prometheus=agent.prometheus or "",
             blind_hold_seconds=agent.blindHoldSeconds,
+            blind_decay_seconds=agent.blindDecaySeconds,
             notices_secret=agent.noticesSecret,
         ),
         pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[release])),

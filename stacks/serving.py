@@ -99,4 +99,5 @@ def _spec(settings: Settings) -> Spec:
         objectives=settings.objectives,
         override=settings.override,
         expected=settings.expected,
+        budget=settings.budget,
     )

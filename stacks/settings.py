@@ -28,6 +28,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from serinus.rollout.alert_guards import Guards
+from serinus.rollout.budget import Budget
 from serinus.rollout.canary_release import Rungs
 from serinus.rollout.capacity import Capacity, check_capacity
 from serinus.rollout.complaints import complaints
@@ -159,6 +160,12 @@ class Agent(BaseModel):
     blindHoldSeconds: int = Field(
         default=120, ge=0, le=86400, description="seconds without telemetry until a live canary is held, 0 for never"
     )
+    blindDecaySeconds: int = Field(
+        default=0,
+        ge=0,
+        le=86400,
+        description="seconds without telemetry until a live canary goes back to the step before, 0 for never",
+    )
     noticesSecret: str = Field(
         default="",
         pattern=_NAME_OR_NOTHING,
@@ -233,6 +240,10 @@ class Settings(BaseModel):
     )
     capacity: Annotated[Capacity | None, BeforeValidator(_mapping_or_none)] = Field(
         description='a mapping such as {"pods": 8, "room": 16}, or nothing for the replicas of each release\'s file'
+    )
+    budget: Annotated[Budget | None, BeforeValidator(_mapping_or_none)] = Field(
+        description='a mapping such as {"perDay": 50, "inputPerMillion": 0.5, "outputPerMillion": 1.5, '
+        '"action": "hold"}, or nothing'
     )
     dashboard: Annotated[bool, BeforeValidator(_flag)] = Field(description="true or false")
     gpu: Count = Field(ge=0, le=64, description="an integer from 0 to 64")

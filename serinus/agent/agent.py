@@ -11,6 +11,7 @@ from aiohttp import web
 from serinus.agent.api import Access, Api, from_kubeconfig, in_cluster
 from serinus.agent.gateway import Gateway, sample
 from serinus.agent.leader import Leader
+from serinus.agent.meter import Meter
 from serinus.agent.prometheus import Witnesses
 from serinus.agent.server import make_app
 from serinus.agent.settings import Settings
@@ -45,13 +46,14 @@ async def run(settings: Settings, stop: asyncio.Event, watching: bool = True, ru
         shared = Shared(api, hand, leader.leads, telemetry, Witnesses(), settings.blind_after, rules or Rules())
         wards = Wards(shared, settings.prometheus, settings.sweep_seconds)
         looks = _Looks(gateway, wards, telemetry, settings.look_seconds)
+        meter = Meter(wards.customers)
         watch = Watch(access, wards.changed)
         runner = web.AppRunner(_door(wards, looks, telemetry), access_log=None)
         await runner.setup()
         await web.TCPSite(runner, port=settings.port).start()
         if watching:
             watch.start()
-        tasks = [asyncio.create_task(part) for part in (leader.run(), wards.run(), looks.run())]
+        tasks = [asyncio.create_task(part) for part in (leader.run(), wards.run(), looks.run(), meter.run())]
         _log.info("the agent runs", extra={"namespace": settings.namespace})
         waiting = asyncio.create_task(stop.wait())
         ended, _ = await asyncio.wait([*tasks, waiting], return_when=asyncio.FIRST_COMPLETED)

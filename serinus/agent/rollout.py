@@ -11,20 +11,22 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from serinus.agent.api import Api, ApiError
 from serinus.agent.ears import Ears, ticking
 from serinus.agent.gateway import Sample
 from serinus.agent.place import Place
 from serinus.agent.telemetry import Seen, State
-from serinus.rollout.cut import MANAGER, ingress_cut
+from serinus.rollout.bill import Owed, Paid
+from serinus.rollout.cut import MANAGER, ingress_cut, ingress_of
 from serinus.rollout.deed import Deed, Kind
 from serinus.rollout.demand import Action, Demand
 from serinus.rollout.hearing import hear
-from serinus.rollout.reconcile import Decision, Memory, Rules, decide, demanded, judged, still_served
+from serinus.rollout.reconcile import Decision, Memory, Rules, decide, demanded, faded, judged, overspent, still_served
 from serinus.rollout.share import share
 from serinus.rollout.status import Status
 from serinus.rollout.world import Route, UnreadableError, World, read_route, read_world
@@ -62,6 +64,7 @@ class Rollout:
         self._leads = leads
         self._note = note
         self._memory = Memory()
+        self._paid: Paid | None = None
         self._world: World | None = None
         self._ears = Ears(place, seen)
         self._demands: deque[Demand] = deque()
@@ -90,6 +93,17 @@ class Rollout:
             self._hurry = asyncio.create_task(self._cut_at_once())
         self.nudge()
         return True
+
+    def owed(self) -> Owed | None:
+        """Say whose tokens to count: the canary's, where it has a budget."""
+        world, step = self._world, self._memory.step
+        if world is None or world.spec.budget is None or not world.spec.canary or step is None:
+            return None
+        return Owed(self._place.namespace, world.spec.canary, world.spec.budget.price, step.since)
+
+    def paid(self, paid: Paid) -> None:
+        """Take in what the canary's tokens have cost."""
+        self._paid = paid
 
     def nudge(self) -> None:
         """Begin the next turn now, and ask the API server in it: there is news."""
@@ -132,8 +146,12 @@ class Rollout:
         if memory.hearing is not None:
             memory = replace(memory, hearing=hear(memory.hearing, self._ears.readings, self._ears.expected, tick))
         memory = demanded(memory, self._drained(), now)
+        memory = replace(memory, paid=self._paid)
         if self._leads():
             memory = judged(memory, now, tick)
+            if self._world is not None:
+                memory = overspent(memory, self._world, now)
+                memory = faded(memory, self._world, self.rules, now, tick)
         self._memory = memory
 
     def _at_stake(self) -> bool:
@@ -196,6 +214,9 @@ class Rollout:
             if decision.cut and world.route is not None:
                 world = self._world = replace(world, route=await self._cut(world.route))
                 decision = self._decide(world, now, tick)
+            elif decision.lower is not None:
+                world = self._world = replace(world, route=await self._lower(decision.lower))
+                decision = self._decide(world, now, tick)
             try:
                 if decision.due:
                     await self._write(decision.status, world.version)
@@ -255,9 +276,16 @@ class Rollout:
             _log.error("the gateway still sends requests to a canary that was cut", extra=self._named)
         return after
 
+    async def _lower(self, annotations: Mapping[str, str]) -> Route:
+        _log.warning("a step back", extra={**self._named, "annotations": dict(annotations)})
+        document = ingress_of(self._place.ingress, annotations)
+        return read_route(await self._hand.apply(self._place.ingress_path, document, MANAGER))
+
     async def _write(self, status: Status, version: str) -> None:
         # None where the status has nothing to say: a merge leaves alone what it does not name.
-        whole = {**dict.fromkeys(_status_keys()), **status.document()}
+        whole: dict[str, Any] = {**dict.fromkeys(_status_keys()), **status.document()}
+        if status.budget is not None:
+            whole["budget"] = status.budget.model_dump(mode="json", by_alias=True)  # it is merged into what was there
         change = {"metadata": {"resourceVersion": version}, "status": whole}
         await self._api.patch(f"{self._place.release_path}/status?fieldManager={MANAGER}", change)
         self._seen.observed(status, status.observed_at)

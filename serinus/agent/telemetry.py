@@ -1,11 +1,13 @@
 """What the agent shows of itself: whether it leads, how each service is, what it sees, and how long a cut took."""
 
+import math
 from datetime import datetime
 from enum import StrEnum
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 from serinus.agent.place import Place
+from serinus.rollout.bill import Bill
 from serinus.rollout.status import Status
 from serinus.rollout.verdict import Verdict
 
@@ -39,6 +41,9 @@ class Telemetry:
         self.observed = self._gauge("serinus_status_observed_seconds", "When the status was written last, Unix time")
         self.verdict = self._gauge("serinus_canary_verdict", "1 at the verdict of now", "verdict")
         self.prometheus_up = self._gauge("serinus_prometheus_up", "1 while the service's Prometheus answers")
+        self.budget = self._gauge("serinus_canary_budget", "What the canary may cost today; NaN without a budget")
+        self.cost = self._gauge("serinus_canary_cost", "What the canary has cost today; NaN while nothing is known")
+        self.forecast = self._gauge("serinus_canary_cost_forecast", "The cost of the day at its end, at today's rate")
         self.demands = self._counter("serinus_demands_total", "Demands taken")
         self.cuts = self._counter("serinus_cuts_total", "Cuts made")
         self.garbage = self._counter("serinus_gateway_garbage_total", "Readings of a service that can't be right")
@@ -81,7 +86,17 @@ class Seen:
         plain = (telemetry.weight, telemetry.allowed, telemetry.held, telemetry.observed, telemetry.prometheus_up)
         for gauge in plain:
             gauge.labels(*labels)
-        self._plain = (*plain, telemetry.demands, telemetry.cuts, telemetry.garbage)
+        self._costs = [gauge.labels(*labels) for gauge in (telemetry.budget, telemetry.cost, telemetry.forecast)]
+        self._bill(None)
+        self._plain = (
+            *plain,
+            telemetry.budget,
+            telemetry.cost,
+            telemetry.forecast,
+            telemetry.demands,
+            telemetry.cuts,
+            telemetry.garbage,
+        )
         self.demands = telemetry.demands.labels(*labels)
         self.cuts = telemetry.cuts.labels(*labels)
         self.garbage = telemetry.garbage.labels(*labels)
@@ -104,6 +119,12 @@ class Seen:
         self._all.observed.labels(*self._labels).set(now.timestamp())
         for verdict, gauge in self._verdicts.items():
             gauge.set(status.verdict is verdict)
+        self._bill(status.budget)
+
+    def _bill(self, bill: Bill | None) -> None:
+        known = (bill.per_day, bill.spent, bill.forecast) if bill else (None, None, None)
+        for gauge, money in zip(self._costs, known, strict=True):
+            gauge.set(math.nan if money is None else money)
 
     def forget(self) -> None:
         """Take the service's series away."""

@@ -61,10 +61,16 @@ def read_terms(data: Mapping[str, str], prometheus: str = "", rules: Rules | Non
     if len(token) < _SHORTEST_TOKEN:
         mistakes.append(f"{agency.TOKEN} is missing or too short; allowed: {_SHORTEST_TOKEN} characters or more")
         token = b""
-    seconds = checked(agency.BLIND_HOLD_SECONDS, _SECONDS, "seconds, 0 for never")
-    if seconds:
-        blind = timedelta(seconds=int(seconds)) if int(seconds) else None
-        rules = replace(rules, blind_hold=blind)
+
+    def patience(key: str, default: timedelta | None) -> timedelta | None:
+        seconds = checked(key, _SECONDS, "seconds, 0 for never")
+        return default if not seconds else timedelta(seconds=int(seconds)) if int(seconds) else None
+
+    rules = replace(
+        rules,
+        blind_hold=patience(agency.BLIND_HOLD_SECONDS, rules.blind_hold),
+        blind_decay=patience(agency.BLIND_DECAY_SECONDS, rules.blind_decay),
+    )
     terms = Terms(
         token=token,
         prometheus=checked(agency.PROMETHEUS, _URL, "a URL with http or https") or prometheus,

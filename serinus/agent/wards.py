@@ -12,6 +12,7 @@ from typing import Any
 
 from serinus.agent.api import Api, ApiError
 from serinus.agent.gateway import Sample
+from serinus.agent.meter import Customer
 from serinus.agent.place import Place
 from serinus.agent.telemetry import Seen, State, Telemetry
 from serinus.agent.terms import Terms, read_terms, texts
@@ -61,6 +62,10 @@ class Wards:
             self._served[place][0].rollout.nudge()
         else:
             self._wake.set()
+
+    def customers(self) -> list[Customer]:
+        """Return all services, for whoever counts what they cost."""
+        return [Customer(ward.rollout, ward.terms.prometheus) for ward, _ in self._served.values()]
 
     def heard(self, sample: Sample) -> None:
         """Have every service take in a look at the gateway."""

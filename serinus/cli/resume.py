@@ -12,7 +12,7 @@ from typing import Any
 from local.errors import LocalError
 from local.progress import say
 from serinus.cli.kubectl import Context
-from serinus.cli.service import AsJson, By, Name, Namespace, Reason, Service, spec_of
+from serinus.cli.service import AsJson, By, Name, Namespace, Reason, Service, spec_of, weight_of
 from serinus.rollout.alertmanager import LONGEST_REASON, plain
 from serinus.rollout.canary_release import Spec
 from serinus.rollout.cut import give_back
@@ -47,7 +47,8 @@ def command(
     if as_json:
         print(json.dumps({"service": service, "resumed": True, "entry": number}))
     else:
-        say(f"{namespace}/{service} is no longer held. Its weight is 0 % until the next `pulumi up`.")
+        weight = weight_of(at.ingress())
+        say(f"{namespace}/{service} is no longer held. Its weight is {weight} % until the next `pulumi up`.")
 
 
 def _free(at: Service, found: dict[str, Any] | None, patch: list[dict[str, Any]], now: datetime) -> None:

@@ -17,6 +17,7 @@ SUBJECT = {"kind": "ServiceAccount", "name": NAME, "namespace": NAMESPACE}
 TOKEN = "token"  # noqa: S105 (the name of a key in a Secret)
 PROMETHEUS = "prometheus"
 BLIND_HOLD_SECONDS = "blindHoldSeconds"
+BLIND_DECAY_SECONDS = "blindDecaySeconds"
 NOTICES_SECRET = "noticesSecret"  # noqa: S105 (the same)
 
 

@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from serinus.rollout.budget import MOST_MONEY, Budget, Spending, check_budget, forecast
+from serinus.rollout.budget import MOST_MONEY, Budget, Price, Spending, check_budget, forecast
 from serinus.rollout.demand import Action
 from serinus.rollout.record import Moment, Record
 from serinus.rollout.violation import Violation
@@ -50,6 +50,16 @@ class Bill(Record):
 
     def __str__(self) -> str:
         return f"the canary has cost {self.spent or 0.0:.2f} today, the budget is {self.per_day:.2f}"
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """Whose tokens are to be counted: a release's, at its price, in a step that began at `since`."""
+
+    namespace: str
+    release: str
+    price: Price
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True)

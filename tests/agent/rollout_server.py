@@ -45,6 +45,18 @@ def secret(**texts: str) -> dict[str, Any]:
     return {"kind": "Secret", "metadata": {}, "data": data}
 
 
+def _merged(there: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge as the API server does: deeply, and null takes away."""
+    merged = dict(there)
+    for key, value in change.items():
+        before = merged.get(key)
+        if isinstance(value, Mapping):
+            merged[key] = _merged(before if isinstance(before, Mapping) else {}, value)
+        else:
+            merged[key] = value
+    return {key: value for key, value in merged.items() if value is not None}
+
+
 @dataclass
 class RolloutServer(SmallApiServer):
     """Has one service at weight 20, and others that are added. `silent` is True while it answers nothing."""
@@ -128,7 +140,7 @@ class RolloutServer(SmallApiServer):
         if change["metadata"]["resourceVersion"] != there["metadata"]["resourceVersion"]:
             return said(409, "the object has been modified")
         place = Place(namespace, service)
-        merged = {k: value for k, value in {**self.status_of(place), **change["status"]}.items() if value is not None}
+        merged = _merged(self.status_of(place), change["status"])
         return web.json_response(self.put(path, {**there, "status": merged}))
 
     def write_status(self, **changes: Any) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,9 +10,13 @@ import pytest
 from aiohttp import web
 
 from serinus.agent.api import Api
+from serinus.agent.ears import ticking
 from serinus.agent.gateway import Pages, sample
 from serinus.agent.rollout import Rollout
 from serinus.agent.telemetry import Telemetry
+from serinus.rollout.bill import Paid
+from serinus.rollout.budget import Spending
+from serinus.rollout.cut import MANAGER
 from serinus.rollout.deed import Deed, Kind
 from serinus.rollout.demand import Action, Demand
 from serinus.rollout.share import WEIGHT
@@ -215,3 +220,65 @@ def test_without_its_objects_there_is_nothing_to_do() -> None:
     agent = play(story)
     assert agent.server.annotations[WEIGHT] == "0"
     assert agent.server.status["hold"]["by"] == "ada"
+
+
+def budget_of(agent: Agent) -> dict[str, Any]:
+    found: dict[str, Any] = agent.server.status["budget"]
+    return found
+
+
+def declare(agent: Agent, **more: Any) -> None:
+    """Change the spec as its stack would."""
+    there = agent.server.objects[RELEASE]
+    agent.server.put(RELEASE, {**there, "spec": {**there["spec"], **more}})
+
+
+def test_a_canary_that_nobody_sees_goes_a_step_back_in_its_own_name_and_stays_there() -> None:
+    async def story(agent: Agent) -> None:
+        declare(agent, ladder=[{"weight": 5}, {"weight": 20}, {"weight": 100}])
+        agent.begin()
+        agent.rollout.rules = replace(RULES, blind_hold=None, blind_decay=timedelta(0))
+        for _ in range(6):
+            await agent.rollout.turn()
+
+    agent = play(story)
+    assert agent.server.annotations[WEIGHT] == "5"
+    (entry,) = [one for one in agent.server.objects[INGRESS]["metadata"]["managedFields"] if one["manager"] == MANAGER]
+    assert entry["operation"] == "Apply"
+    assert (agent.server.status["weight"], agent.server.status["allowedWeight"]) == (5, 0)
+    assert {deed.kind for deed in agent.deeds} == {Kind.BLIND, Kind.STEP}
+
+
+def test_what_the_tokens_cost_stands_in_the_status_and_is_forgotten_no_more() -> None:
+    async def story(agent: Agent) -> None:
+        assert agent.rollout.owed() is None
+        declare(agent, budget={"perDay": 100, "outputPerMillion": 2})
+        await agent.turn()
+        owed = agent.rollout.owed()
+        assert owed is not None
+        assert (owed.namespace, owed.release, owed.price.of(0, 1_000_000)) == (PLACE.namespace, "v2-01234567", 2.0)
+        assert set(budget_of(agent)) == {"at", "perDay", "acted"}
+        now = datetime.now(UTC)
+        agent.rollout.paid(Paid("v2-01234567", Spending(3.0, 0.0, 60), now, ticking()))
+        await agent.turn()
+        assert (budget_of(agent)["spent"], budget_of(agent)["perHour"], budget_of(agent)["forecast"]) == (3.0, 0.0, 3.0)
+        # A count that is too old says nothing of now.
+        agent.rollout.paid(Paid("v2-01234567", Spending(3.0, 0.0, 60), now, ticking() - timedelta(minutes=5)))
+        await agent.turn()
+        assert budget_of(agent).keys() == {"at", "perDay", "spent", "acted"}
+
+    play(story)
+
+
+def test_a_spent_budget_cuts_where_it_is_asked_to() -> None:
+    async def story(agent: Agent) -> None:
+        declare(agent, budget={"perDay": 2, "outputPerMillion": 2, "action": "rollback"})
+        await agent.turn()
+        agent.rollout.paid(Paid("v2-01234567", Spending(3.0, 0.0, 60), datetime.now(UTC), ticking()))
+        for _ in range(3):
+            await agent.turn()
+
+    agent = play(story)
+    assert agent.server.annotations[WEIGHT] == "0"
+    assert agent.server.status["hold"]["reason"] == "the canary has cost 3.00 today, the budget is 2.00"
+    assert [deed.kind for deed in agent.deeds] == [Kind.CUT]

@@ -15,13 +15,13 @@ def test_a_secret_says_who_may_speak_whom_to_ask_and_how_patient_to_be() -> None
         "token": f"{PROOF}\n",
         "prometheus": "http://prometheus:9090",
         "blindHoldSeconds": "60",
+        "blindDecaySeconds": "600",
         "noticesSecret": "whom-to-tell",
     }
     read = read_terms(said, "http://the-clusters:9090")
     assert read.mistakes == ()
-    assert read.terms == Terms(
-        PROOF.encode(), "http://prometheus:9090", "whom-to-tell", Rules(blind_hold=timedelta(seconds=60))
-    )
+    patient = Rules(blind_hold=timedelta(minutes=1), blind_decay=timedelta(minutes=10))
+    assert read.terms == Terms(PROOF.encode(), "http://prometheus:9090", "whom-to-tell", patient)
     assert PROOF not in repr(read)
 
 
@@ -41,6 +41,7 @@ def test_what_a_secret_does_not_say_is_the_clusters() -> None:
         ({"prometheus": "file:///etc/passwd"}, "prometheus is not allowed"),
         ({"prometheus": "http:// "}, "prometheus is not allowed"),
         ({"blindHoldSeconds": "-1"}, "blindHoldSeconds is not allowed"),
+        ({"blindDecaySeconds": "x"}, "blindDecaySeconds is not allowed"),
         ({"blindHoldSeconds": "9" * 400}, "blindHoldSeconds is not allowed"),
         ({"noticesSecret": "../../serinus-system/secrets/other"}, "noticesSecret is not allowed"),
         ({"noticesSecret": "a" * 254}, "noticesSecret is not allowed"),

@@ -429,7 +429,8 @@ def test_the_agent_cuts_and_gives_back(at_5: Place, agent: Api) -> None:
     "change",
     [
         {"metadata": {"annotations": {share.WEIGHT: "20"}}},
-        {"metadata": {"annotations": {share.WEIGHT: "4"}}},
+        {"metadata": {"annotations": {share.WEIGHT: "4", share.COOKIE: "canary"}}},
+        {"metadata": {"annotations": {share.WEIGHT: "4", "example.com/note": "x"}}},
         {"metadata": {"annotations": {share.PATTERN: "^0[0-4]$", share.WEIGHT: "0"}}},
         {"metadata": {"annotations": {share.CANARY: "false"}}},
         {"metadata": {"annotations": {share.COOKIE: "canary"}}},
@@ -443,6 +444,22 @@ def test_the_agent_does_nothing_else(at_5: Place, agent: Api, change: dict[str, 
     # Of two policies that refuse the API server names one.
     assert refusal(agent.patch(f"{at_5.ingress}{DRY}", change)) in ("agent-fence", "skipped-rung")
     assert agent.patch(f"{at_5.ingress}{DRY}", {"metadata": {"annotations": CUT}}).ok
+
+
+@pytest.mark.parametrize(
+    ("there", "change"),
+    [
+        ({}, {share.WEIGHT: "4"}),
+        (buckets(15), {share.WEIGHT: "0", share.PATTERN: buckets(5)[share.PATTERN]}),
+    ],
+    ids=["weight", "buckets"],
+)
+def test_the_agent_takes_a_canary_a_step_back(
+    at_5: Place, agent: Api, there: dict[str, str], change: dict[str, str]
+) -> None:
+    at_5.set_annotations(annotations(5) | there)
+    back = agent.patch(f"{at_5.ingress}{DRY}", {"metadata": {"annotations": change}})
+    assert back.ok, back.message
 
 
 def test_the_agent_opens_no_door_by_taking_a_pattern_away(at_5: Place, agent: Api) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from local import debian
 from serinus.rollout.alert_guards import DEFAULTS, Guard, Guards
 from serinus.rollout.alert_queries import Arms, gateway_label
 from serinus.rollout.alert_rules import alert_name, rule_groups
@@ -20,12 +19,6 @@ CANARY, STABLE = gateway_label(*PLACE, canary=True), gateway_label(*PLACE)
 TARGET = 'job="all",instance="one"'
 OF_PODS = f'namespace="serinus",release="{RELEASE}",{TARGET}'
 ARMS = Arms("serinus", RELEASE, "chat-v2", CANARY, STABLE, weight=20)
-
-
-@pytest.fixture(scope="session")
-def promtool() -> Path:
-    """Debian's, brought where it is missing; where it can't be had the tests fail with the reason."""
-    return debian.monitoring() / "usr/bin/promtool"
 
 
 def gateway(arm: str, code: int = 200) -> str:

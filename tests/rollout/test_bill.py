@@ -2,15 +2,18 @@
 
 import math
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from serinus.rollout.alert_queries import tokens_by_type
 from serinus.rollout.bill import Bill, Paid, asked, check_bill, read_tokens, reckon, windows
 from serinus.rollout.budget import Budget, Spending
 from serinus.rollout.demand import Action
+from tests.rollout.promtool import run
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 BUDGET = Budget(per_day=100.0, output_per_million=2.0)
@@ -148,3 +151,30 @@ def test_a_bill_is_a_status_and_grows_with_the_share(
 def test_a_budget_without_a_limit_or_a_price_is_refused(wrong: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         Budget.model_validate(wrong)
+
+
+def test_the_question_counts_restarts_births_and_only_what_is_seen_now(promtool: Path, tmp_path: Path) -> None:
+    def series(pod: str, kind: str, values: str, release: str = "v2") -> dict[str, str]:
+        labels = f'namespace="llm",release="{release}",instance="{pod}",job="pods",type="{kind}"'
+        return {"series": f"llm_tokens_total{{{labels}}}", "values": values}
+
+    given = [
+        {"series": 'up{instance="a",job="pods"}', "values": "1x60"},
+        {"series": 'up{instance="b",job="pods"}', "values": "1x60"},
+        series("a", "input", "0+10x60"),
+        # It began anew in the middle.
+        series("a", "output", "0+5x30 0+5x29"),
+        # It was born at 40, and there was nothing of it before.
+        series("b", "output", "_x50 40x10"),
+        series("a", "input", "0+1000x60", release="v1"),
+        # Nobody sees this one any more.
+        series("c", "input", "0+10x20 stale", release="v3"),
+        series("c", "output", "0+10x20 stale", release="v3"),
+    ]
+
+    def asking(release: str, samples: list[tuple[str, float]]) -> dict[str, Any]:
+        told = [{"labels": f'{{type="{kind}"}}', "value": value} for kind, value in samples]
+        return {"expr": tokens_by_type("llm", release, 300), "eval_time": "300s", "exp_samples": told}
+
+    seen = [asking("v2", [("input", 600), ("output", 335)]), asking("v3", []), asking("v4", [])]
+    run(promtool, tmp_path, {"tests": [{"interval": "5s", "input_series": given, "promql_expr_test": seen}]})

@@ -82,6 +82,7 @@ def test_the_terms_are_a_secret_and_its_token_is_one_of_the_engine_too(run: Run)
         "token": PROOF,
         "prometheus": "http://prometheus:9090",
         "blindHoldSeconds": "120",
+        "blindDecaySeconds": "0",
         "noticesSecret": "whom-to-tell",
     }
 

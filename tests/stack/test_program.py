@@ -295,10 +295,12 @@ def test_a_swap_notes_the_way_back_on_the_ingress_that_takes_it(program: Program
 def test_the_object_carries_what_the_rules_need_beside_the_ladder(program: Program) -> None:
     override = {"by": "ada", "reason": "a fix", "until": "2026-11-22T12:00:00Z"}
     expected = {"requestsPerSecond": 20, "perReplica": 5}
-    spec = program(guard=True, override=override, expected=expected)["CanaryRelease/chat"].inputs["spec"]
+    budget = {"perDay": 50, "outputPerMillion": 1.5}
+    spec = program(guard=True, override=override, expected=expected, budget=budget)["CanaryRelease/chat"].inputs["spec"]
+    assert spec["budget"] == {"perDay": 50, "inputPerMillion": 0, "outputPerMillion": 1.5, "action": "hold"}
     assert spec["override"] == override
     assert spec["expected"].items() >= {"requestsPerSecond": 20, "perReplica": 5}.items()
-    assert {"override", "expected"}.isdisjoint(program(guard=True)["CanaryRelease/chat"].inputs["spec"])
+    assert {"override", "expected", "budget"}.isdisjoint(program(guard=True)["CanaryRelease/chat"].inputs["spec"])
 
 
 EIGHT = {"pods": 8}

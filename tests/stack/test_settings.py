@@ -161,6 +161,13 @@ TABLE: list[tuple[dict[str, object], str, str]] = [
     ({"capacity": {"pods": 8, "autoscale": {"most": 7}}}, "serinus:capacity: ", "Set autoscale.most to 8 or more"),
     ({"capacity": {"pods": 8, "autoscale": {"cpuPercent": 70}}}, "serinus:capacity.autoscale.most: missing", "1000"),
     ({"expected": {"usual": 0.1}}, "serinus:expected.requestsPerSecond: missing", "a number from 0.001"),
+    ({"budget": {"outputPerMillion": 1}}, "serinus:budget.perDay: missing", "in a day of UTC, 0.01 or more"),
+    ({"budget": {"perDay": 5}}, "serinus:budget", "a budget needs a price above 0"),
+    (
+        {"budget": {"perDay": 5, "inputPerMillion": 1, "action": "pray"}},
+        "serinus:budget.action: 'pray'",
+        "rollback, hold or notify",
+    ),
     ({"expected": {"requestsPerSecond": 0}}, "serinus:expected.requestsPerSecond: 0", "a number from 0.001"),
     ({"expected": {"requestsPerSecond": "20"}}, "serinus:expected.requestsPerSecond: '20'", "a number from 0.001"),
     ({"expected": {"requestsPerSecond": 2, "usual": 1.5}}, "serinus:expected.usual: 1.5", "a number from 0 to 1"),
