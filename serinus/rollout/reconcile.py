@@ -338,9 +338,14 @@ def _must_cut(memory: Memory, world: World, rules: Rules, tick: datetime) -> boo
 
 
 def still_served(memory: Memory, rules: Rules, tick: datetime) -> bool:
-    """Tell whether the gateway still sends requests to the canary some time after it was cut."""
+    """Tell whether the gateway counts requests of the canary now, some time after it was cut.
+
+    One that began before the cut is counted when it ends: it says nothing of the time after.
+    """
     busy = memory.hearing.busy_at if memory.hearing else None
-    return memory.cut_at is not None and busy is not None and busy > memory.cut_at + rules.settle
+    if memory.cut_at is None or busy is None:
+        return False
+    return busy > memory.cut_at + rules.settle and tick - busy < rules.settle
 
 
 def _observe(

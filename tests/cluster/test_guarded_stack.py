@@ -106,7 +106,7 @@ def test_the_guard_stays_while_the_canary_is_live_and_goes_when_it_rests(project
     refused = project.stack.up()
     assert not refused.ok
     assert "the canary is live: declared 5 %" in refused.output
-    assert len(policies_of(project)) == 6
+    assert len(policies_of(project)) == 7
 
     declare(project)
     observe(project, "insufficient")

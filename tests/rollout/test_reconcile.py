@@ -106,9 +106,10 @@ class Play:
     def cut(self) -> None:
         assert self.world.route is not None
         self.cuts += 1
+        if not self.world.route.cut_holds:
+            self.memory = replace(self.memory, cut_at=self.now)
         annotations = {**self.world.route.annotations, **cut(self.world.route.annotations)}
         self.world = replace(self.world, route=Route(annotations, cut_holds=True, writer=MANAGER, owned=True))
-        self.memory = replace(self.memory, cut_at=self.now)
 
     def lower(self, changes: Mapping[str, str]) -> None:
         assert self.world.route is not None
@@ -290,6 +291,18 @@ def test_a_cut_that_the_gateway_does_not_follow_is_said_again() -> None:
     assert play.cuts == 1
     play.second(canary=(2, 0))
     assert play.cuts == 2
+
+
+def test_an_answer_that_ends_late_does_not_cut_for_ever() -> None:
+    play = Play()
+    play.seconds(30)
+    play.demand()
+    play.seconds(10, canary=(0, 0))
+    play.second(canary=(1, 0))
+    play.seconds(10, canary=(0, 0))
+    late = play.cuts
+    play.seconds(60, canary=(0, 0))
+    assert play.cuts == late
 
 
 def test_resumed_means_judged_anew() -> None:
