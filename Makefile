@@ -38,7 +38,8 @@ down: install ## stop the local cluster and delete its state
 	@$(RUN)/serinus cluster down
 
 # The cluster first: its first build takes minutes, shows its progress, and belongs into no test's deadline.
-test: check test-service ## every test there is, those on the local cluster too
+test: ## every test there is, those on the local cluster too
+	@$(MAKE) --no-print-directory --jobs 2 check test-service
 	@$(RUN)/serinus cluster up
 	@$(WITHOUT_CLUSTER)
 	@$(RUN)/pytest tests/cluster
