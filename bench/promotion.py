@@ -44,6 +44,7 @@ from local.traffic import Answer, background
 from serinus.cli.cluster import bring_up
 from serinus.rollout.canary_release import API_VERSION
 from serinus.rollout.cut import MANAGER
+from serinus.rollout.patterns import percent
 from serinus.rollout.profile import PROFILES
 from tests.cluster.api import Api
 from tests.cluster.conftest import Project
@@ -71,7 +72,7 @@ class Watcher:
         """Look once; a gateway or a server that is busy is seen at the next look."""
         path = f"/apis/{API_VERSION}/namespaces/{STACK}/canaryreleases/chat"
         status = api.get(path).document.get("status", {})
-        weight, now = gateway.weight_seen(STACK, "chat"), time.monotonic()
+        weight, now = served(), time.monotonic()
         if not self.served or self.served[-1][1] != weight:
             self.served.append((now, weight))
         seen = (int(status.get("weight", 0)), int(status.get("allowedWeight", 0)))
@@ -203,6 +204,11 @@ class Operator:
     def log(self) -> str:
         """The last words of all commands."""
         return self._log.read_text()[-4000:]
+
+
+def served() -> int:
+    """The percentage of the users whom the gateway sends to the canary by now, by the tails of their ids."""
+    return sum(percent(pattern) for _, pattern in gateway.matches_seen(STACK, "chat"))
 
 
 def settings(**changes: object) -> dict[str, object]:
@@ -342,7 +348,7 @@ def keep_the_desired_state(project: Project, operator: Operator, watcher: Watche
     plain = project.stack.up()
     assert not plain.ok, "a plain update undid a rollback"
     assert "the release is held: a measurement (held)" in plain.output or MANAGER in plain.output, plain.output
-    assert gateway.weight_seen(STACK, "chat") == 0
+    assert served() == 0
     operator.serinus("rollback", *HERE, "--reason", "again", "--yes", "--converge", "--stack", STACK)
     assert committed(project) == roles("echo-v2", "echo-v1")
     again = project.stack.up()
@@ -363,7 +369,7 @@ def timed_rollback(operator: Operator, *flags: str) -> float:
     """Roll back; return the seconds from the key to zero at the gateway."""
     began = time.monotonic()
     with operator.start("rollback", *HERE, "--reason", "a measurement", "--yes", *flags) as command:
-        while gateway.weight_seen(STACK, "chat") != 0:
+        while served() != 0:
             assert time.monotonic() - began < _SECONDS
             time.sleep(0.02)
         seconds = time.monotonic() - began

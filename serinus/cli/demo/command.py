@@ -37,7 +37,7 @@ def command(
         str, typer.Option(help="The stack whose settings say where the cluster is; it is not changed.")
     ] = "dev",
     gateway_url: Annotated[str, typer.Option("--gateway", help="The gateway's URL, on a cluster of your own.")] = "",
-    users: Annotated[int, typer.Option(min=20, max=10_000, help="How many users ask at each step.")] = 100,
+    users: Annotated[int, typer.Option(min=20, max=10_000, help="How many users ask at each step.")] = 60,
 ) -> None:
     """Show a good release go from the first percent to the swap, and a bad one being cut by itself.
 

@@ -136,7 +136,7 @@ def _tell(figures: SecondAct, moments: Timeline) -> None:
     rows = (
         (fault, f"{BAD} turns bad"),
         (None if first is None else 0.0, "the first failed answer"),
-        (figures.verdict_s, f"the agent's verdict: {figures.because}"),
+        (figures.verdict_s, "the agent's verdict, and the hold"),
         (figures.cut_s, "the Ingress is seen at weight 0"),
         (figures.gateway_s, "the gateway is seen to route nothing to it"),
         (figures.fault_to_zero_s, f"the last answer of the canary; {figures.failed} had failed"),
@@ -144,4 +144,5 @@ def _tell(figures: SecondAct, moments: Timeline) -> None:
     for seconds, what in rows:
         shown = "   never" if seconds is None else f"{seconds:+6.1f} s"
         console.print(f"  {shown}  {what}", markup=False)
+    quote(figures.because, "red")
     say()
