@@ -30,10 +30,11 @@ from local.traffic import Client, background
 from serinus.agent.place import Place
 from serinus.cli.cluster import bring_up
 from serinus.rollout import agency
-from serinus.rollout.agency_objects import COMPONENT, binding_rules, books
+from serinus.rollout.agency_objects import binding_rules, books
 from serinus.rollout.canary_release import API_VERSION, KIND, PLURAL
 from serinus.rollout.share import CANARY, WEIGHT
-from tests.cluster.agents import PROOF
+from tests.cluster.agents import PROOF, rollback
+from tests.cluster.agents import agents as agents_say
 from tests.cluster.api import Api
 from tests.cluster.conftest import Project
 
@@ -155,8 +156,7 @@ def seen_at(weight: int) -> bool:
 
 def agents() -> dict[str, dict[str, float]]:
     """What each of the agent's pods says of itself: its memory and the CPU that it has used."""
-    selected = f"--selector=app.kubernetes.io/component={COMPONENT}"
-    pods = json.loads(kubernetes.kubectl("-n", agency.NAMESPACE, "get", "pods", selected, "-o", "json"))["items"]
+    pods = json.loads(agents_say("get", "pods", "-o", "json"))["items"]
     return {one["metadata"]["name"]: series(one["status"]["podIP"]) for one in pods}
 
 
@@ -169,12 +169,7 @@ def series(address: str) -> dict[str, float]:
 
 def demand_once(member: Member) -> float:
     """Demand a rollback with the service's token; seconds until the gateway sends nobody to its canary."""
-    path = f"/api/v1/namespaces/{agency.NAMESPACE}/services/{agency.NAME}"
-    request = urllib.request.Request(
-        f"http://{Api().get(path).document['spec']['clusterIP']}:{agency.PORT}/v1/rollback",
-        data=json.dumps({"service": member.place.service, "reason": "the benchmark says so"}).encode(),
-        headers={"Authorization": f"Bearer {member.token}", "Content-Type": "application/json"},
-    )
+    request = rollback(member.place.service, member.token, "the benchmark says so")
     began = time.monotonic()
     with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310 (our own agent)
         assert answer.status == 202

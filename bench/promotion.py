@@ -39,6 +39,7 @@ from typing import Any
 import yaml
 
 from local import cluster, engine, gateway, kubernetes, lock
+from local.alongside import alongside
 from local.processes import kill_tree
 from local.traffic import Answer, background
 from serinus.cli.cluster import bring_up
@@ -116,9 +117,9 @@ class Watcher:
 @contextmanager
 def watched() -> Iterator[Watcher]:
     """Look ten times a second until the block ends."""
-    watcher, ended = Watcher(), threading.Event()
+    watcher = Watcher()
 
-    def drive() -> None:
+    def drive(ended: threading.Event) -> None:
         api = Api()
         while not ended.wait(0.1):
             try:
@@ -126,13 +127,8 @@ def watched() -> Iterator[Watcher]:
             except (OSError, ValueError):
                 continue
 
-    driver = threading.Thread(target=drive)
-    driver.start()
-    try:
+    with alongside(drive):
         yield watcher
-    finally:
-        ended.set()
-        driver.join()
 
 
 class Kills:

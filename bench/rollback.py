@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from local import cluster, gateway, lock
+from local.alongside import alongside
 from local.traffic import Answer, Client
 from serinus.cli.cluster import bring_up
 from serinus.rollout.share import WEIGHT
@@ -50,27 +51,22 @@ class Load:
 @contextmanager
 def sending(client: Client) -> Iterator[Load]:
     """Send requests at a steady pace, each at its own time whatever became of the last."""
-    load, ended = Load(), threading.Event()
+    load = Load()
 
     def one(number: int) -> None:
         asked = time.monotonic()
         answer = client.ask(f"user-{number % 1000:03d}", "hello")
         load.answers.append((asked, time.monotonic(), answer))
 
-    def drive() -> None:
+    def drive(ended: threading.Event) -> None:
         began, number = time.monotonic(), 0
         with ThreadPoolExecutor(max_workers=32) as pool:
             while not ended.wait(max(0.0, began + number / PER_SECOND - time.monotonic())):
                 pool.submit(one, number)
                 number += 1
 
-    driver = threading.Thread(target=drive)
-    driver.start()
-    try:
+    with alongside(drive):
         yield load
-    finally:
-        ended.set()
-        driver.join()
 
 
 def raise_weight(watched: Watched) -> None:

@@ -9,7 +9,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from serinus.rollout import agency
-from serinus.rollout.agency_objects import COMPONENT, binding_rules, books
+from serinus.rollout.agency_objects import binding_rules, books, labels
 
 
 @dataclass(frozen=True)
@@ -64,16 +64,10 @@ class AgentBinding(pulumi.ComponentResource):
             name,
             metadata=self._metadata(name),
             role_ref={"api_group": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
-            subjects=[{"kind": "ServiceAccount", "name": agency.NAME, "namespace": agency.NAMESPACE}],
+            subjects=[k8s.rbac.v1.SubjectArgs(**agency.SUBJECT)],
             opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[*written, terms, role])),
         )
         self.register_outputs({"name": name})
 
     def _metadata(self, name: str) -> k8s.meta.v1.ObjectMetaArgsDict:
-        labels = {
-            "app.kubernetes.io/name": self._args.service,
-            "app.kubernetes.io/component": COMPONENT,
-            "app.kubernetes.io/part-of": "serinus",
-            "app.kubernetes.io/managed-by": "pulumi",
-        }
-        return {"name": name, "namespace": self._args.namespace, "labels": labels}
+        return {"name": name, "namespace": self._args.namespace, "labels": labels(self._args.service, "pulumi")}

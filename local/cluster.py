@@ -113,9 +113,9 @@ def down() -> bool:
 
 def status() -> list[Health]:
     """How every part is; empty when there is no cluster on this machine."""
-    net = chosen_network()
+    answers = _answers_of(chosen_network())
     return [
-        Health(name, pid, pid is not None and _answers_of(net).get(name, _always)())
+        Health(name, pid, pid is not None and answers.get(name, _always)())
         for name, pid in processes.recorded().items()
     ]
 

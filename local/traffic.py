@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 import urllib3
 
+from local.alongside import alongside
+
 TIMEOUT_SECONDS = 60.0
 
 
@@ -84,7 +86,6 @@ def background(
     Ends by itself after `limit_seconds`.
     """
     load = Background()
-    ended = threading.Event()
     lock = threading.Lock()
 
     def one(number: int) -> None:
@@ -92,7 +93,7 @@ def background(
         with lock:
             load.answers.append(answer)
 
-    def drive() -> None:
+    def drive(ended: threading.Event) -> None:
         started = time.monotonic()
         with ThreadPoolExecutor(max_workers=32) as pool:
             for number in itertools.count():
@@ -101,13 +102,8 @@ def background(
                     return
                 pool.submit(one, number)
 
-    driver = threading.Thread(target=drive)
-    driver.start()
-    try:
+    with alongside(drive):
         yield load
-    finally:
-        ended.set()
-        driver.join()
 
 
 @contextmanager

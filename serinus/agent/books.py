@@ -16,8 +16,9 @@ from pydantic import ValidationError
 
 from serinus.agent import evidence
 from serinus.agent.api import Api, ApiError
+from serinus.agent.place import Place
 from serinus.rollout.book import book_name, evidence_name, old_book_name, read_book, with_evidence, write
-from serinus.rollout.canary_release import API_VERSION, KIND, PLURAL
+from serinus.rollout.canary_release import API_VERSION, KIND
 from serinus.rollout.deed import Deed, Kind
 from serinus.rollout.hold import Hold
 from serinus.rollout.ledger import Line
@@ -50,6 +51,7 @@ class Books:
         self._api = api
         self._namespace = namespace
         self._service = service
+        self._place = Place(namespace, service)
         self._maps = f"/api/v1/namespaces/{namespace}/configmaps"
         self._waiting: asyncio.Queue[Deed] = asyncio.Queue(MOST_WAITING)
 
@@ -91,7 +93,7 @@ class Books:
         """Enter what stands in the status and not in the ledger: its writer died between the two."""
         await asyncio.sleep(self._lost_seconds)
         try:
-            release = await self._api.get(self._release_path())
+            release = await self._api.get(self._place.release_path)
             book = await self._read(book_name(self._service))
         except ApiError:
             return  # nothing is known that could be entered
@@ -118,14 +120,10 @@ class Books:
 
     async def _writer(self) -> str:
         """Who wrote the weight, empty where nobody can tell."""
-        path = f"/apis/networking.k8s.io/v1/namespaces/{self._namespace}/ingresses/{self._service}-canary"
         try:
-            return read_route(await self._api.get(path)).writer
+            return read_route(await self._api.get(self._place.ingress_path)).writer
         except ApiError:
             return ""
-
-    def _release_path(self) -> str:
-        return f"/apis/{API_VERSION}/namespaces/{self._namespace}/{PLURAL}/{self._service}"
 
     async def _write_down(self, deed: Deed) -> None:
         if deed.kind in _GRAVE and deed.release:
@@ -181,7 +179,7 @@ class Books:
             await self._api.post(self._maps, document)
 
     async def _post_event(self, deed: Deed) -> None:
-        about = await self._api.get(self._release_path())
+        about = await self._api.get(self._place.release_path)
         at = deed.at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         event = {
             "apiVersion": "v1",

@@ -13,17 +13,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-import requests
 from prometheus_api_client import PrometheusConnect
-from prometheus_api_client.exceptions import PrometheusApiClientException
-from urllib3.util.retry import Retry
 
 from serinus.agent.ears import ticking
+from serinus.agent.prometheus import NO_ANSWER, client
 from serinus.rollout.alert_queries import tokens_by_type
 from serinus.rollout.bill import EVERY_SECONDS, Owed, Paid, read_tokens, windows
 from serinus.rollout.budget import Spending
 
-_TIMEOUT_SECONDS = 4
 # It becomes a part of a query. Whoever writes a CanaryRelease may write anything there.
 _NAME = re.compile(r"[A-Za-z0-9][-A-Za-z0-9._]{0,62}", re.ASCII)
 
@@ -74,7 +71,7 @@ class Meter:
                 continue
             try:
                 spending = await self._spending(customer.prometheus, owed)
-            except (requests.RequestException, PrometheusApiClientException, ValueError, KeyError, TypeError) as error:
+            except NO_ANSWER as error:
                 away.add(customer.prometheus)
                 _log.debug("the tokens can't be counted", extra={"why": type(error).__name__})
                 continue
@@ -94,7 +91,6 @@ class Meter:
 
     def _ask(self, url: str, query: str) -> object:
         if url not in self._clients:
-            # Its own retries would take longer than until the next question.
-            self._clients[url] = PrometheusConnect(url=url, timeout=_TIMEOUT_SECONDS, retry=Retry(0))
+            self._clients[url] = client(url)
         rows: object = self._clients[url].custom_query(query)
         return rows

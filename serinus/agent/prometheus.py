@@ -24,9 +24,17 @@ EVERY_SECONDS = 5.0
 QUERY = 'ALERTS{alertstate="firing",serinus_service!="",serinus_action=~"rollback|hold"}'
 """The alerts of all services that ask for something."""
 _TIMEOUT_SECONDS = 4
+NO_ANSWER = (requests.RequestException, PrometheusApiClientException, ValueError, KeyError, TypeError)
+"""What a question raises where nothing can be had, or nothing that can be understood."""
 _MOST_TEXT = 200
 
 _log = logging.getLogger(__name__)
+
+
+def client(url: str) -> PrometheusConnect:
+    """Return a client whose calls block for some seconds at most."""
+    # Its own retries would take longer than until the next question.
+    return PrometheusConnect(url=url, timeout=_TIMEOUT_SECONDS, retry=Retry(0))
 
 
 def firing(rows: object, now: datetime, place: Place) -> dict[str, Demand]:
@@ -65,8 +73,7 @@ class Witness:
     """Asks one Prometheus, for all that listen."""
 
     def __init__(self, url: str) -> None:
-        # Its own retries would take longer than until the next question.
-        self._client = PrometheusConnect(url=url, timeout=_TIMEOUT_SECONDS, retry=Retry(0))
+        self._client = client(url)
         self._thread = ThreadPoolExecutor(1, "prometheus")
         self.listeners: dict[Place, _Listener] = {}
 
@@ -92,7 +99,7 @@ class Witness:
         loop = asyncio.get_running_loop()
         try:
             rows = await loop.run_in_executor(self._thread, lambda: self._client.custom_query(QUERY))
-        except (requests.RequestException, PrometheusApiClientException, ValueError, KeyError, TypeError) as error:
+        except NO_ANSWER as error:
             for one in self.listeners.values():
                 one.up.set(0)
             _log.debug("Prometheus gave no answer", extra={"why": type(error).__name__})

@@ -86,17 +86,10 @@ class Seen:
         plain = (telemetry.weight, telemetry.allowed, telemetry.held, telemetry.observed, telemetry.prometheus_up)
         for gauge in plain:
             gauge.labels(*labels)
-        self._costs = [gauge.labels(*labels) for gauge in (telemetry.budget, telemetry.cost, telemetry.forecast)]
+        costs = (telemetry.budget, telemetry.cost, telemetry.forecast)
+        self._costs = [gauge.labels(*labels) for gauge in costs]
         self._bill(None)
-        self._plain = (
-            *plain,
-            telemetry.budget,
-            telemetry.cost,
-            telemetry.forecast,
-            telemetry.demands,
-            telemetry.cuts,
-            telemetry.garbage,
-        )
+        self._plain = (*plain, *costs, telemetry.demands, telemetry.cuts, telemetry.garbage)
         self.demands = telemetry.demands.labels(*labels)
         self.cuts = telemetry.cuts.labels(*labels)
         self.garbage = telemetry.garbage.labels(*labels)

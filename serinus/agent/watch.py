@@ -75,11 +75,11 @@ class Watch:
         @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
         def event(name: str | None, namespace: str | None, **more: Any) -> None:  # noqa: ANN401 (the same)
             place = Place(namespace or "", name or "")
-            gone, body = more.get("type") == "DELETED", more.get("body") or {}
-            if gone or self._seen.get(place) != by_others(body):
+            gone, now = more.get("type") == "DELETED", by_others(more.get("body") or {})
+            if gone or self._seen.get(place) != now:
                 self._seen.pop(place, None)
                 if not gone:
-                    self._seen[place] = by_others(body)
+                    self._seen[place] = now
                 with contextlib.suppress(RuntimeError):  # the loop has ended: so does this thread
                     loop.call_soon_threadsafe(self._changed, place)
 

@@ -2,14 +2,16 @@
 
 import dataclasses
 import json
+import os
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from local import agentimage, cluster, engine, kubernetes, lock, places
+from local import agentimage, cluster, engine, lock, places
 from local.progress import console, say, step
-from serinus.rollout import agency
+from serinus.cli.install_agent import install
+from serinus.cli.kubectl import Reach
 from serinus.rollout.agency_objects import Installation, installed
 from serinus.rollout.canary_release import crd
 
@@ -24,12 +26,8 @@ def bring_up() -> places.Network:
     """Bring the local cluster up, with the definition of CanaryRelease and the agent. Raises LocalError."""
     net = cluster.up()
     agent = installed(Installation(agentimage.NAME, [net.gateway_metrics], net.prometheus))
-    objects = json.dumps({"apiVersion": "v1", "kind": "List", "items": [crd(), *agent]})
-    apply = ("apply", "--server-side", "--force-conflicts", "--field-manager=serinus", "-f", "-")
     with step("installing the agent"):
-        kubernetes.kubectl(*apply, input=objects)
-        rolled_out = ("rollout", "status", f"deployment/{agency.NAME}", "--timeout=180s")
-        kubernetes.kubectl("-n", agency.NAMESPACE, *rolled_out, timeout=200)
+        install(Reach(environ={**os.environ, **engine.environment()}), [crd(), *agent])
     return net
 
 

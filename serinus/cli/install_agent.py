@@ -5,7 +5,7 @@ A service has it as soon as its stack says so (`serinus:agent`); until then the 
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 import yaml
@@ -50,17 +50,17 @@ def command(
     if show:
         print(yaml.safe_dump_all(objects, sort_keys=False), end="")
         return
-    install(context, objects)
+    install(Reach.by_context(context), objects)
     say(f"{agency.NAME} runs in {agency.NAMESPACE}.")
 
 
-def install(context: str, objects: Sequence[dict[str, object]]) -> None:
-    """Apply the agent's objects and wait until its pods are ready. Raises LocalError."""
+def install(at: Reach, objects: Sequence[dict[str, Any]]) -> None:
+    """Apply the agent's objects, and any others among them; wait until its pods are ready. Raises LocalError."""
     what = "installing the agent"
     # By force: whoever installed it last may have done so by other means, and it is nobody's to adapt.
     flags = ("--server-side", "--force-conflicts", "--field-manager=serinus", "-f", "-")
-    kubectl(context, "apply", *flags, what=what, document={"apiVersion": "v1", "kind": "List", "items": list(objects)})
+    kubectl(at, "apply", *flags, what=what, document={"apiVersion": "v1", "kind": "List", "items": list(objects)})
     place = ("-n", agency.NAMESPACE, f"deployment/{agency.NAME}", f"--timeout={_WAIT_SECONDS}s")
     remedy = f"look at its pods: kubectl -n {agency.NAMESPACE} describe pods; then logs deployment/{agency.NAME}"
-    patient = replace(Reach.by_context(context), seconds=_WAIT_SECONDS + 10)
+    patient = replace(at, seconds=_WAIT_SECONDS + 10)
     kubectl(patient, "rollout", "status", *place, what=what, remedy=remedy)

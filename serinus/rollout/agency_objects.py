@@ -32,14 +32,14 @@ class Installation:
 
 def installed(wanted: Installation, managed_by: str = "serinus") -> list[dict[str, Any]]:
     """Return the objects of the agent itself, in the order in which they are to be made."""
-    labels = _labels(agency.NAME, managed_by)
-    head = {"name": agency.NAME, "labels": labels}
+    own = labels(agency.NAME, managed_by)
+    head = {"name": agency.NAME, "labels": own}
     inside = {**head, "namespace": agency.NAMESPACE}
     # Without the rights to see the definition itself: it may be installed later.
     seeing = [_rule(GROUP, PLURAL, "get", "list", "watch")]
     leading = [_rule("coordination.k8s.io", "leases", "get", "update", names=[agency.NAME])]
     return [
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": agency.NAMESPACE, "labels": labels}},
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": agency.NAMESPACE, "labels": own}},
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": inside},
         {"apiVersion": f"{_RBAC}/v1", "kind": "ClusterRole", "metadata": head, "rules": seeing},
         {"apiVersion": f"{_RBAC}/v1", "kind": "ClusterRoleBinding", "metadata": head, **_granted("ClusterRole")},
@@ -70,7 +70,7 @@ def installed(wanted: Installation, managed_by: str = "serinus") -> list[dict[st
                 "replicas": wanted.replicas,
                 "selector": {"matchLabels": _SELECTOR},
                 "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
-                "template": {"metadata": {"labels": labels}, "spec": _pod(wanted)},
+                "template": {"metadata": {"labels": own}, "spec": _pod(wanted)},
             },
         },
     ]
@@ -97,7 +97,8 @@ def books(service: str) -> list[str]:
     return [book_name(service), old_book_name(service), evidence_name(service)]
 
 
-def _labels(name: str, managed_by: str) -> dict[str, str]:
+def labels(name: str, managed_by: str) -> dict[str, str]:
+    """Return the labels of an object of the agent's, or of one by which the service `name` binds it."""
     return {
         "app.kubernetes.io/name": name,
         "app.kubernetes.io/component": COMPONENT,

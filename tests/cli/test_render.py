@@ -1,6 +1,5 @@
 """`serinus render`, from the files of a stack and nothing else."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +10,9 @@ from typer.testing import CliRunner
 from local.errors import LocalError
 from serinus.cli.main import app
 from serinus.rollout.share import PATTERN
-from tests.stack.mocked_engine import ROOT
 
 BUCKET = {"by": "bucket", "gateway": "gateway", "gatewaySources": ["10.0.0.0/24"], "image": "bucketer:1"}
 ROUTE = ("--as", "httproute", "--gateway", "infra/web")
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    shutil.copy(ROOT / "Pulumi.yaml", tmp_path)
-    shutil.copytree(ROOT / "releases", tmp_path / "releases")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def render(project: Path, *words: str, **config: object) -> Any:

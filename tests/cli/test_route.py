@@ -1,7 +1,6 @@
 """`serinus route` and `serinus buckets`, from the files of a stack and nothing else."""
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +12,9 @@ from local.errors import LocalError
 from serinus.cli.declared import read_stack
 from serinus.cli.main import app
 from serinus.rollout.buckets import bucket_of, label
-from tests.stack.mocked_engine import ROOT
 
 SALT = "a salt of sixteen"
 BUCKET = {"by": "bucket", "gateway": "gateway", "gatewaySources": ["10.0.0.0/24"], "image": "bucketer:1"}
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    shutil.copy(ROOT / "Pulumi.yaml", tmp_path)
-    shutil.copytree(ROOT / "releases", tmp_path / "releases")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def settings(project: Path, **config: object) -> None:

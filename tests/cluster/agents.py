@@ -39,6 +39,16 @@ def agents(*words: str) -> str:
     return kubernetes.kubectl("-n", agency.NAMESPACE, verb, selected, *flags)
 
 
+def rollback(service: str, token: str, reason: str) -> urllib.request.Request:
+    """The request by which whoever has a service's token demands a rollback of the agent."""
+    address = Api().get(f"/api/v1/namespaces/{agency.NAMESPACE}/services/{agency.NAME}").document["spec"]["clusterIP"]
+    return urllib.request.Request(
+        f"http://{address}:{agency.PORT}/v1/rollback",
+        data=json.dumps({"service": service, "reason": reason}).encode(),
+        headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
+    )
+
+
 class Watched:
     """A project whose canary an agent watches. Its release fails every request while `broken` says so."""
 
@@ -113,12 +123,5 @@ class Watched:
 
     def demand_rollback(self, reason: str) -> int:
         """Demand a rollback of the agent, as an alert's receiver may; the status code of its answer."""
-        path = f"/api/v1/namespaces/{agency.NAMESPACE}/services/{agency.NAME}"
-        address = self.api.get(path).document["spec"]["clusterIP"]
-        request = urllib.request.Request(
-            f"http://{address}:{agency.PORT}/v1/rollback",
-            data=json.dumps({"service": "chat", "reason": reason}).encode(),
-            headers={"Authorization": f"Bearer {PROOF}", "Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310 (the same)
+        with urllib.request.urlopen(rollback("chat", PROOF, reason), timeout=20) as answer:  # noqa: S310 (our own agent)
             return int(answer.status)

@@ -12,6 +12,7 @@ from typing import Any
 
 from urllib3.exceptions import HTTPError
 
+from local.alongside import alongside
 from serinus.rollout import share
 from serinus.rollout.canary_release import API_VERSION, Spec
 from serinus.rollout.hold import Approval, Hold
@@ -79,9 +80,8 @@ class Witness:
 def witnessed(namespace: str) -> Iterator[Witness]:
     """Let a witness look all the time until the block ends."""
     witness = Witness(namespace)
-    ended = threading.Event()
 
-    def drive() -> None:
+    def drive(ended: threading.Event) -> None:
         while not ended.is_set():
             try:
                 witness.look()
@@ -89,10 +89,5 @@ def witnessed(namespace: str) -> Iterator[Witness]:
                 time.sleep(_EVERY_SECONDS)
             ended.wait(_EVERY_SECONDS)
 
-    driver = threading.Thread(target=drive)
-    driver.start()
-    try:
+    with alongside(drive):
         yield witness
-    finally:
-        ended.set()
-        driver.join()
