@@ -37,34 +37,15 @@ def picture(answers: Sequence[Answer], moments: Timeline, figures: SecondAct, si
     begin = _at(since)
     end = _at(max((one.at for one in shown), default=since + _SPAN))
     marks = list(_marks(moments))
+
+    def chart(name: str, says: str, *lines: Line) -> Chart:
+        return Chart(name, name, says, list(lines), marks, begin, end, _percent, least_top=0.5, verdicts=True)
+
+    weight = Line("weight", "weight", _weight(moments, figures.weight, begin, end), steps=True)
+    share = _share(shown, figures)
     charts = [
-        Chart(
-            "traffic",
-            "traffic",
-            "The share of the answers that the canary gave, and its weight.",
-            [
-                Line("weight", "weight", _weight(moments, figures.weight, begin, end), steps=True),
-                _share(shown, figures),
-            ],
-            marks,
-            begin,
-            end,
-            _percent,
-            least_top=0.5,
-            verdicts=True,
-        ),
-        Chart(
-            "errors",
-            "errors",
-            "The share of all answers that failed.",
-            [_failed(shown)],
-            marks,
-            begin,
-            end,
-            _percent,
-            least_top=0.5,
-            verdicts=True,
-        ),
+        chart("traffic", "The share of the answers that the canary gave, and its weight.", weight, share),
+        chart("errors", "The share of all answers that failed.", _failed(shown)),
     ]
     names = (f"Answers by {figures.release} (dashed: its weight)", "Failed answers, of all")
     seconds = "never" if figures.fault_to_zero_s is None else f"{figures.fault_to_zero_s:.1f} s"
@@ -78,10 +59,10 @@ def picture(answers: Sequence[Answer], moments: Timeline, figures: SecondAct, si
         f'<text class="title" x="16" y="28">{harmless(title)}</text>',
         f'<text x="16" y="50">{harmless(told)}</text>',
     ]
-    for place, (name, chart) in enumerate(zip(names, charts, strict=True)):
+    for place, (name, drawn) in enumerate(zip(names, charts, strict=True)):
         top = _HEAD + place * (_CHART + _GAP)
         parts.append(f'<text class="name" x="16" y="{top + 18}">{harmless(name)}</text>')
-        parts.append(svg(chart).replace("<svg ", f'<svg y="{top + 22}" width="{_WIDTH}" height="{_CHART}" ', 1))
+        parts.append(svg(drawn).replace("<svg ", f'<svg y="{top + 22}" width="{_WIDTH}" height="{_CHART}" ', 1))
     return "\n".join([*parts, "</svg>", ""])
 
 

@@ -23,6 +23,7 @@ from serinus.cli.demo.results import Told
 from serinus.cli.promote.engine import LockHolder, locked
 from serinus.cli.promote.stackfile import StackFile, Value
 from serinus.cli.stack import Result, Stack
+from serinus.rollout.profile import PROFILES
 
 FOLDER = places.BUILD / "demo"
 STACK = "demo"
@@ -64,7 +65,8 @@ class Project:
     def begin(self) -> Result:
         """Bring the stack to the demo's beginning, from wherever the last demo left it; return the last update."""
         require(self.stack.select(), "choosing the stack")
-        serinus("install-crd", *self._context())
+        if self._network is None:  # the local cluster came up with it
+            serinus("install-crd", *self._context())
         # A hold is the last demo's; a cluster without any has nothing to resume, and says so.
         serinus("resume", self.names.service, *self.place(), "--by", "demo", "--reason", "a demo begins", ok=(0, 1))
         # Every change of it lowers a weight or goes back: nothing that is asked for evidence.
@@ -90,6 +92,13 @@ class Project:
         """Change settings and update. Raises LocalError where it fails."""
         self.file.write(self.file.changed(changes))
         return require(self.stack.up(), what)
+
+    def begin_ladder_at(self, weight: int) -> None:
+        """Leave out the rungs below `weight`, from the next update on."""
+        document = yaml.safe_load(self.file.text())
+        rungs = [dict(rung) for rung in PROFILES["fast"] if int(rung["weight"]) >= weight]
+        document["config"][f"{self.file.project}:ladder"] = rungs
+        _write(self.file.path, document)
 
     def promote(self, *flags: str, ok: tuple[int, ...] = (0,)) -> list[Told]:
         """Run `serinus promote demo` to its end; return what it told. Raises LocalError for another exit code."""
@@ -170,7 +179,7 @@ class Project:
         }
         if self._network is not None:
             own["agent"] = True
-            # It guards a demo, and stands in a folder that nobody commits; a new one would restart the agent.
+            # It guards a demo, and stands in a folder that nobody commits; a new one would change the stack each time.
             own["agentToken"] = known.get("serinus:agentToken") or secrets.token_hex(16)
         elif not config.get("serinus:agent"):
             raise LocalError(

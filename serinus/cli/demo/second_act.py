@@ -46,7 +46,8 @@ def play(project: Project, people: People, arrive: Callable[[int], None], zero: 
     at = Service(project.names.context, NAMESPACE, project.names.service)
     say(f"  $ pulumi config set serinus:canary {BAD} && pulumi up", markup=False)
     with people.asking() as load:
-        with step(f"pulumi up: {BAD} is the canary, at 0 %"):
+        with step(f"pulumi up: {BAD} is the canary, at 0 %; its ladder begins at {_RUNG} %"):
+            project.begin_ladder_at(_RUNG)  # 5 % of so few users would take minutes to show anything
             project.change({"canary": BAD, "weight": 0}, f"`pulumi up` with {BAD}")
         say(f"  $ serinus promote demo --until {_RUNG}", markup=False)
         with step(f"up to {_RUNG} %, while it still answers well"):
