@@ -10,8 +10,8 @@ VENV := .venv
 RUN := $(VENV)/bin
 SERVICE := build/service
 PYTHON := ../$(SERVICE)/bin/python
-# By two at a time: most of these wait for no one else. The cluster is one, so what runs on it runs alone.
-WITHOUT_CLUSTER := $(RUN)/pytest -m "not cluster" --numprocesses 2
+# Three at a time on two cores: some wait for what they start. The cluster is one, so what runs on it runs alone.
+WITHOUT_CLUSTER := $(RUN)/pytest --ignore tests/cluster --numprocesses 3
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
