@@ -84,6 +84,9 @@ bench-fleet: install ## fifty services, ten of them in a rollout: what the one a
 bench-serve: $(SERVICE)/.installed ## the model service against the least that does the same
 	@weights=$$($(RUN)/serinus cluster weights) && $(SERVICE)/bin/python bench/serve.py --weights $$weights
 
+bench-vanish: $(SERVICE)/.installed ## a thousand clients of the real model vanish: does decoding stop, does memory stay?
+	@weights=$$($(RUN)/serinus cluster weights) && $(SERVICE)/bin/python bench/vanish.py --weights $$weights
+
 fuzz: install ## send the agent's webhook whatever may be sent, for minutes; does its memory grow?
 	@SERINUS_FUZZ=3000 $(RUN)/pytest -q -s tests/agent/test_server_fuzz.py
 

@@ -421,8 +421,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure the model service.")
     parser.add_argument("--weights", default=os.environ.get("SERINUS_WEIGHTS"), help="a model directory")
     parser.add_argument("--users", default="8,32", type=lambda text: [int(part) for part in text.split(",")])
-    parser.add_argument("--tokens", default=64, type=int, help="longest answer")
-    parser.add_argument("--rounds", default=3, type=int)
+    parser.add_argument("--tokens", default=128, type=int, help="longest answer")
+    parser.add_argument("--rounds", default=2, type=int)
     parser.add_argument("--only", choices=["tokens", "overhead"])
     arguments = parser.parse_args()
     if arguments.weights is None and arguments.only != "overhead":

@@ -65,7 +65,8 @@ def play(project: Project, people: People, arrive: Callable[[int], None], zero: 
     quote(stopped.sentence, "yellow")
     figures = figures_of(moments, gateway, load.answers, stopped=stopped.code == _HELD, because=because)
     say("  $ pulumi config set serinus:weight 0 && pulumi up", markup=False)
-    with step("pulumi up: the committed number follows the cut"):
+    with step("pulumi up: the committed number follows the cut, and the ladder is whole again"):
+        project.begin_ladder_at(0)
         project.move(0)
     _tell(figures, moments)
     return Played(figures, load.answers, moments, since)
