@@ -17,6 +17,7 @@ from local.progress import console, step
 from serinus.cli.engine_events import read_preview
 from serinus.cli.live import read_live
 from serinus.cli.plan_report import markdown, show
+from serinus.cli.service import Policies
 from serinus.cli.stack import Stack, environment, project_folder
 from serinus.rollout.assess import assess
 from serinus.rollout.outlook import Expected
@@ -35,9 +36,7 @@ def command(
         Path | None,
         typer.Option(help="Keep the engine's plan here for `pulumi up --plan`. A refused change leaves none."),
     ] = None,
-    policies: Annotated[
-        str, typer.Option(help="The policy pack's configuration, policies/NAME.json. By default the stack's name.")
-    ] = "",
+    policies: Policies = "",
     live: Annotated[bool, typer.Option(help="Ask the cluster. Without it no rise can be judged.")] = True,
     per_second: Annotated[
         float | None,

@@ -16,7 +16,7 @@ from rich.markup import escape
 from local.errors import LocalError
 from local.progress import duration, say
 from serinus.cli.kubectl import Context
-from serinus.cli.service import AsJson, By, Name, Namespace, Reason, Service, spec_of, weight_of
+from serinus.cli.service import AsJson, By, Name, Namespace, Policies, Reason, Service, spec_of, weight_of
 from serinus.rollout.alertmanager import LONGEST_REASON, plain
 from serinus.rollout.deed import Deed, Kind
 from serinus.rollout.hand import held
@@ -37,6 +37,7 @@ def command(
         typer.Option("--converge", help="Then bring the weight that --stack declares to 0 too, and run `pulumi up`."),
     ] = False,
     stack: Annotated[str, typer.Option(help="For --converge: the stack, with its Pulumi.<stack>.yaml.")] = "dev",
+    policies: Policies = "",
 ) -> None:
     """Take all traffic from a canary at once, and hold it there. Exit code 0: done; 1: not all of it."""
     if not reason.strip():
@@ -58,11 +59,11 @@ def command(
         print(json.dumps({**told, "held": not any("hold" in one for one in failed), "failed": failed}))
     else:
         _tell(service, failed, converge=converge)
-    brought = _converge(stack, as_json=as_json) if converge else True
+    brought = _converge(stack, policies, as_json=as_json) if converge else True
     raise typer.Exit(0 if brought and not failed else 1)
 
 
-def _converge(stack: str, *, as_json: bool) -> bool:
+def _converge(stack: str, policies: str, *, as_json: bool) -> bool:
     """Bring what is declared down to what is served: the traffic is at zero already, and this may take its time."""
     # The engine's SDK takes half a second to load; the cut must not wait for it.
     from serinus.cli.promote import ends
@@ -71,7 +72,7 @@ def _converge(stack: str, *, as_json: bool) -> bool:
     from serinus.cli.promote.show import Json, Lines
 
     with Json() if as_json else Lines() as show:
-        outcome = drive(stack, ends.converge, show, stack, seated=False)
+        outcome = drive(stack, ends.converge, show, policies or stack, seated=False)
         show.end(outcome)
     return outcome.exit is Exit.DONE
 

@@ -25,6 +25,9 @@ Name = Annotated[str, typer.Argument(metavar="SERVICE", help="The service, which
 Namespace = Annotated[str, typer.Option("--namespace", "-n", help="The namespace of the service.")]
 Reason = Annotated[str, typer.Option(help="Why; it stands in the status, in the ledger and in notices.")]
 By = Annotated[str, typer.Option(help="Who; by default whom the cluster takes you for.")]
+Policies = Annotated[
+    str, typer.Option(help="The policy pack's configuration, policies/NAME.json. By default the stack's name.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 _FIELD_MANAGER = "serinus-cli"

@@ -20,6 +20,7 @@ from serinus.cli.promote.outcome import MEANING, Exit, Outcome
 from serinus.cli.promote.seat import Seat, SeatTakenError
 from serinus.cli.promote.show import Json, Lines, Picture, Show, sentence
 from serinus.cli.promote.stackfile import StackFile
+from serinus.cli.service import Policies
 from serinus.cli.stack import environment, project_folder
 from serinus.rollout.promotion import Kind, next_act
 
@@ -56,9 +57,7 @@ def command(
     retire: Annotated[
         bool, typer.Option("--retire", help="Let the release before the swap go, once serinus:warmSeconds are over.")
     ] = False,
-    policies: Annotated[
-        str, typer.Option(help="The policy pack's configuration, policies/NAME.json. By default the stack's name.")
-    ] = "",
+    policies: Policies = "",
 ) -> None:
     """Raise the canary's weight, rung by rung, as the evidence allows it."""
     chosen = [name for name, on in (("--finish", finish), ("--back", back), ("--retire", retire)) if on]
