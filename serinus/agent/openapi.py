@@ -50,7 +50,7 @@ def _taking(summary: str, body: dict[str, Any]) -> dict[str, Any]:
         "summary": summary,
         "security": [{"token": []}],
         "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
-        "responses": {"202": _answer("taken, or known already", "application/json", taken)}
+        "responses": {"202": _answer("taken, or known already, and written in the cluster", "application/json", taken)}
         | {code: _answer(told, "application/json", errors) for code, told in _ERRORS.items()},
     }
 

@@ -10,7 +10,6 @@ the cut, the books after the hold; and what is written is written on what was re
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -19,6 +18,7 @@ from typing import Any
 from serinus.agent.api import Api, ApiError
 from serinus.agent.ears import Ears, ticking
 from serinus.agent.gateway import Sample
+from serinus.agent.inbox import Inbox
 from serinus.agent.place import Place
 from serinus.agent.telemetry import Seen, State
 from serinus.rollout.bill import Owed, Paid
@@ -31,7 +31,6 @@ from serinus.rollout.share import share
 from serinus.rollout.status import Status
 from serinus.rollout.world import Route, UnreadableError, World, read_route, read_world
 
-_MOST_DEMANDS = 1000
 _ATTEMPTS = 3
 _REST_SECONDS = 2.0
 _DEMANDED = (Kind.CUT, Kind.HELD)
@@ -67,7 +66,7 @@ class Rollout:
         self._paid: Paid | None = None
         self._world: World | None = None
         self._ears = Ears(place, seen)
-        self._demands: deque[Demand] = deque()
+        self._inbox = Inbox()
         self._wake = asyncio.Event()
         self._asked_at: float | None = None
         self._news = True
@@ -81,18 +80,22 @@ class Rollout:
         """
         if demand.service != self._place.service:
             return True  # not ours, and asking again would not change that
-        if len(self._demands) >= _MOST_DEMANDS:
-            return False
-        self._seen.demands.inc()
         if demand.action is Action.NOTIFY:
+            self._seen.demands.inc()
             _log.warning("an alert fires", extra={**self._named, "by": demand.by, "reason": demand.reason})
             return True
-        self._demands.append(demand)
+        if not self._inbox.put(demand):
+            return False
+        self._seen.demands.inc()
         if demand.action is Action.ROLLBACK and (self._hurry is None or self._hurry.done()):
             # Not even for the turn that is under way now. The next one finds the cut, and says why.
             self._hurry = asyncio.create_task(self._cut_at_once())
         self.nudge()
         return True
+
+    async def stood(self) -> None:
+        """Wait until all that was taken by now is done, and written where this process' end can't take it away."""
+        await self._inbox.stood()
 
     def owed(self) -> Owed | None:
         """Say whose tokens to count: the canary's, where it has a budget."""
@@ -145,7 +148,7 @@ class Rollout:
         memory = self._memory
         if memory.hearing is not None:
             memory = replace(memory, hearing=hear(memory.hearing, self._ears.readings, self._ears.expected, tick))
-        memory = demanded(memory, self._drained(), now)
+        memory = demanded(memory, self._inbox.draw(), now)
         memory = replace(memory, paid=self._paid)
         if self._leads():
             memory = judged(memory, now, tick)
@@ -224,15 +227,18 @@ class Rollout:
                 if not error.conflict:
                     raise
                 continue  # somebody else wrote: what was decided may be wrong by now
-            self._adopt(decision)
+            self._adopt(decision, world)
             return
 
     def _decide(self, world: World, now: datetime, tick: datetime) -> Decision:
         charter = world.spec.objectives.charter(self._blind_after)
         return decide(self._memory, world, charter, self.rules, now, tick, self._leads())
 
-    def _adopt(self, decision: Decision) -> None:
+    def _adopt(self, decision: Decision, world: World) -> None:
         before, self._memory = self._memory, decision.memory
+        if decision.memory.cause is None or world.route is None:
+            # The cut and the hold are written. Without an Ingress the hold is all that there is to be.
+            self._inbox.stand()
         if (
             before.hearing is None
             or decision.memory.hearing is None
@@ -289,11 +295,6 @@ class Rollout:
         change = {"metadata": {"resourceVersion": version}, "status": whole}
         await self._api.patch(f"{self._place.release_path}/status?fieldManager={MANAGER}", change)
         self._seen.observed(status, status.observed_at)
-
-    def _drained(self) -> list[Demand]:
-        found = list(self._demands)
-        self._demands.clear()
-        return found
 
     def _say(self, trouble: str, state: State, error: Exception | None = None) -> None:
         """Log what is wrong when it begins and when it ends, not each second."""

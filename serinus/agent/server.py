@@ -1,15 +1,16 @@
 """The agent's door: alerts and people's demands come in here, and probes and metrics are read.
 
 Who sends must prove it by a token, and the token says for which service they may speak. What is sent is parsed before
-it is believed, and the answer never waits for a cut: Alertmanager gives up on a slow receiver. It sends again after a
-5xx only, so whatever may go well later is a 503.
+it is believed. A demand is answered with 202 once it stands in the cluster: an agent that dies right after that has
+kept its word. No cut waits for the answer, and the answer waits for a few seconds at most, since Alertmanager gives up
+on a slow receiver. It sends again after a 5xx only, so whatever may go well later is a 503.
 """
 
 import asyncio
 import json
 import logging
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
@@ -26,6 +27,7 @@ from serinus.rollout.rollback import Rollback
 LARGEST_BODY = 1024 * 1024
 _BODY_SECONDS = 10.0
 _RETRY_SECONDS = "1"
+_STAND_SECONDS = 3.0
 _MOST_MISTAKES = 10
 
 _log = logging.getLogger(__name__)
@@ -43,17 +45,24 @@ class Caller(Protocol):
     def once(self, demand: Demand) -> bool | None:
         """Hand a demand on without waiting: True taken, False taken before, None not now."""
 
+    async def stood(self) -> None:
+        """Wait until all that was taken stands where the end of this process can't take it away."""
+
 
 Callers = Callable[[bytes], Sequence[Caller] | None]
 """The services for which whoever shows a token may speak; None while nobody can tell."""
 
 
 def make_app(
-    callers: Callers, healthy: Callable[[], bool], ready: Callable[[], bool], metrics: Callable[[], bytes]
+    callers: Callers,
+    healthy: Callable[[], bool],
+    ready: Callable[[], bool],
+    metrics: Callable[[], bytes],
+    stand_seconds: float = _STAND_SECONDS,
 ) -> web.Application:
-    """Build the application."""
+    """Build the application. A demand that does not stand after `stand_seconds` is to be sent again."""
     logging.getLogger("aiohttp.server").addFilter(_no_garbage)
-    door = _Door(callers)
+    door = _Door(callers, stand_seconds)
     app = web.Application(middlewares=[_as_json], client_max_size=LARGEST_BODY)
     app.router.add_post("/v1/alerts", door.alerts)
     app.router.add_post("/v1/rollback", door.rollback)
@@ -72,8 +81,9 @@ def _no_garbage(record: logging.LogRecord) -> bool:
 class _Door:
     """The two ways in that change something."""
 
-    def __init__(self, callers: Callers) -> None:
+    def __init__(self, callers: Callers, stand_seconds: float) -> None:
         self._callers = callers
+        self._stand_seconds = stand_seconds
 
     async def alerts(self, request: web.Request) -> web.Response:
         """Take what Alertmanager sends. The same alert counts once."""
@@ -85,6 +95,8 @@ class _Door:
         spoken_for = {one.service for one in callers}
         ours = [one for one in found.demands if one.service in spoken_for]
         taken = sum(_hand_on(demand, callers) for demand in ours)
+        asked = {one.service for one in ours}
+        await self._stood(one for one in callers if one.service in asked)
         told = {
             "taken": taken,
             "known": len(ours) - taken,
@@ -111,7 +123,17 @@ class _Door:
             at=datetime.now(UTC),
         )
         taken = _hand_on(demand, callers)
+        await self._stood(one for one in callers if one.service == asked.service)
         return web.json_response({"taken": int(taken), "known": int(not taken)}, status=202)
+
+    async def _stood(self, callers: Iterable[Caller]) -> None:
+        """Wait until what was handed on stands. What was taken before may not stand yet either."""
+        try:
+            async with asyncio.timeout(self._stand_seconds):
+                for one in callers:
+                    await one.stood()
+        except TimeoutError:
+            raise _Refused(503, "it is not written down in the cluster yet; send it again") from None
 
     def _let_in(self, request: web.Request) -> Sequence[Caller]:
         """Return for whom the request may speak; raise where for nobody. Nothing of the body is read before."""

@@ -104,6 +104,10 @@ class Ward:
         self._memory.keep([demand.fingerprint], now)
         return True
 
+    async def stood(self) -> None:
+        """Wait until all that was taken by now stands in the cluster."""
+        await self.rollout.stood()
+
     def _note(self, deed: Deed) -> None:
         self._books.note(deed)
         self._notices.send(deed)

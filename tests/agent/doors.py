@@ -51,6 +51,10 @@ class Service:
         self.memory.keep([demand.fingerprint], now)
         return True
 
+    async def stood(self) -> None:
+        if not self.door.stands:
+            await asyncio.Event().wait()
+
 
 @dataclass
 class Door:
@@ -61,6 +65,7 @@ class Door:
     taken: list[Demand] = field(default_factory=list)
     busy: bool = False
     well: bool = True
+    stands: bool = True
 
     @property
     def url(self) -> str:
@@ -108,7 +113,7 @@ def open_door() -> Iterator[Door]:
     loop = asyncio.new_event_loop()
 
     async def start() -> web.AppRunner:
-        app = make_app(door.callers, lambda: door.well, lambda: door.well, lambda: b"up 1\n")
+        app = make_app(door.callers, lambda: door.well, lambda: door.well, lambda: b"up 1\n", stand_seconds=0.2)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -113,6 +113,41 @@ def test_what_is_demanded_of_another_service_is_not_done_and_too_much_is_refused
     play(story)
 
 
+@pytest.mark.parametrize(
+    ("action", "refused"),
+    [(Action.ROLLBACK, INGRESS), (Action.ROLLBACK, f"{RELEASE}/status"), (Action.HOLD, "/status")],
+)
+def test_a_demand_stands_when_all_of_it_is_written_and_not_before(action: Action, refused: str) -> None:
+    async def story(agent: Agent) -> None:
+        agent.server.before = lambda method, path: said(503, "away") if path.endswith(refused) else None
+        await agent.rollout.stood()  # nothing is demanded
+        assert agent.demand(action)
+        told = asyncio.create_task(agent.rollout.stood())
+        await agent.turn()
+        assert not told.done()
+        agent.server.before = lambda method, path: None
+        await agent.turn()
+        await asyncio.wait_for(told, 20)
+
+    agent = play(story)
+    assert (agent.server.status["hold"]["by"], agent.server.annotations[WEIGHT]) == (
+        "ada",
+        "0" if action is Action.ROLLBACK else "20",
+    )
+
+
+def test_a_thousand_demands_at_once_are_one_cut_and_one_hold() -> None:
+    async def story(agent: Agent) -> None:
+        agent.server.asked.clear()
+        assert all(agent.demand() for _ in range(1000))
+        waiting = asyncio.gather(*(agent.rollout.stood() for _ in range(1000)))
+        await agent.turn()
+        await asyncio.wait_for(waiting, 20)
+
+    agent = play(story)
+    assert [path for method, path in agent.server.asked if method == "PATCH"] == [INGRESS, f"{RELEASE}/status"]
+
+
 @pytest.mark.parametrize("killed_at", range(4))
 def test_an_agent_killed_at_any_request_of_a_cut_is_followed_by_one_that_finishes_it(killed_at: int) -> None:
     async def story(agent: Agent) -> None:

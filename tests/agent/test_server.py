@@ -1,4 +1,4 @@
-"""The agent's door lets in who has the token, takes what it understands, and answers at once."""
+"""The agent's door lets in who has the token, takes what it understands, and answers when that stands."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -59,6 +59,21 @@ def test_an_alert_that_could_not_be_taken_is_taken_when_it_is_sent_again(door: D
     assert (refused.code, refused.headers["Retry-After"]) == (503, "1")
     door.busy = False
     assert door.post("/v1/alerts", payload(alert())).document["taken"] == 1
+
+
+@pytest.mark.parametrize(("path", "body"), [("/v1/alerts", payload(alert())), ("/v1/rollback", ROLLBACK | {"id": "7"})])
+def test_what_does_not_stand_in_the_cluster_is_asked_for_again_until_it_does(
+    door: Door, path: str, body: dict[str, Any]
+) -> None:
+    door.stands = False
+    for _ in range(2):  # the second time it is known already, and stands no more than before
+        answer = door.post(path, body)
+        assert (answer.code, answer.headers["Retry-After"]) == (503, "1")
+        assert "not written down" in answer.document["errors"][0]
+    door.stands = True
+    answer = door.post(path, body)
+    assert (answer.code, answer.document["taken"], answer.document["known"]) == (202, 0, 1)
+    assert len(door.taken) == 1
 
 
 def test_an_alert_about_another_service_is_left_to_its_agent(door: Door) -> None:
