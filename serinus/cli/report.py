@@ -1,6 +1,7 @@
 """`serinus report`: one HTML page of a rollout, from the ledger and Prometheus, or from what was recorded of them."""
 
 import json
+import math
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +17,7 @@ from serinus.cli.kubectl import Context
 from serinus.cli.service import Name, Namespace, Service
 from serinus.rollout.book import book_name, check, old_book_name
 from serinus.rollout.complaints import complaints
-from serinus.rollout.report import Prices, Recording, of_rollout
+from serinus.rollout.report import Prices, Recording, Span, hours_of, of_rollout, within
 from serinus.rollout.report_page import page
 from serinus.rollout.report_series import Place, queries, spans, step_of
 
@@ -86,12 +87,16 @@ def _record(
     now = datetime.now(UTC)
     spec = (cluster.release() or {}).get("spec", {})
     stable = str(spec.get("stable", ""))
-    seen: dict[tuple[str, str], object] = {}
+    seen: list[Span] = []
     if prometheus:
         place = Place(namespace, service, canary, "" if stable == canary else stable)
-        begin, end = entries[0].deed.at - _MARGIN, entries[-1].deed.at + _MARGIN
-        running = spec.get("canary") == canary and entries[-1].deed.new > 0
-        seen = _ask(prometheus, token_file, place, begin, now if running else min(end, now))
+        first, last = entries[0].deed, entries[-1].deed
+        end = now if spec.get("canary") == canary and last.new > 0 else min(last.at + _MARGIN, now)
+        step = step_of(first.at - _MARGIN, end)
+        # One span ends with the first step: what another canary did before it is told apart.
+        begin = first.at - math.ceil(_MARGIN.total_seconds() / step) * timedelta(seconds=step)
+        counted = spans(_ask(prometheus, token_file, place, begin, end, step))
+        seen = within(counted, hours_of(entries, checked.entries), step)
     else:
         say("Without --prometheus the page has decisions only.")
     return Recording(
@@ -99,7 +104,7 @@ def _record(
         canary=canary,
         stable=stable,
         taken_at=now,
-        spans=tuple(spans(seen)),
+        spans=tuple(seen),
         entries=tuple(entries),
         breaks=tuple(checked.breaks),
         prices=prices,
@@ -107,9 +112,8 @@ def _record(
 
 
 def _ask(
-    address: str, token_file: Path | None, place: Place, begin: datetime, end: datetime
+    address: str, token_file: Path | None, place: Place, begin: datetime, end: datetime, step: int
 ) -> dict[tuple[str, str], object]:
-    step = step_of(begin, end)
     remedy = "Say with --prometheus where it listens; `kubectl port-forward` reaches one in the cluster."
     try:
         headers = {"Authorization": f"Bearer {token_file.read_text().strip()}"} if token_file else {}

@@ -4,8 +4,8 @@ A recording needs neither the cluster nor Prometheus any more. It can be kept wi
 shown again when both are gone.
 """
 
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Annotated, Self
 
@@ -139,3 +139,32 @@ def of_rollout(entries: Iterable[Entry], release: str = "") -> tuple[str, list[E
     own = [entry for entry in all_of_them if entry.deed.release == named]
     begins = [place for place, entry in enumerate(own) if entry.deed.what is Kind.STEP and entry.deed.old == 0]
     return named, own[begins[-1] :] if begins else own
+
+
+def hours_of(own: Sequence[Entry], entries: Iterable[Entry]) -> tuple[datetime | None, datetime | None]:
+    """Return when the gateway's canary became this rollout's, and when it became another's; None for open ends.
+
+    `own` are the rollout's entries, `entries` are the whole ledger's.
+    """
+    later = (
+        entry.deed.at
+        for entry in entries
+        if entry.number > own[-1].number and entry.deed.what is Kind.STEP and entry.deed.old == 0
+    )
+    return None if own[0].deed.old else own[0].deed.at, min(later, default=None)
+
+
+def within(spans: Iterable[Span], hours: tuple[datetime | None, datetime | None], step: int) -> list[Span]:
+    """Leave out what another canary did: the gateway counts canaries, and does not name their releases.
+
+    Each span is of `step` seconds. Its moment was asked for in whole seconds.
+    """
+    begin, end = hours
+    second = timedelta(seconds=1)
+    return [
+        span
+        if (begin is None or span.at - timedelta(seconds=step) >= begin - second)
+        and (end is None or span.at <= end + second)
+        else span.model_copy(update={"canary": Arm()})
+        for span in spans
+    ]

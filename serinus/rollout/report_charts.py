@@ -7,6 +7,7 @@ from html import escape
 from itertools import groupby
 from typing import NamedTuple
 
+from serinus.rollout.report_labels import Decision, labels
 from serinus.rollout.report_numbers import Interval
 
 _WIDTH, _HEIGHT = 860.0, 236.0
@@ -14,6 +15,8 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 62.0, 14.0, 36.0, 28.0
 _TICKS = (10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400, 172_800, 604_800)
 _MOST_TICKS = 8
 _MOST_OVER = 2.5
+# The lines on which the labels of decisions stand, above the chart.
+_ROWS = (13.0, 25.0)
 
 
 class Point(NamedTuple):
@@ -76,7 +79,7 @@ def svg(chart: Chart) -> str:
         f'<desc id="{chart.name}-says">{harmless(chart.says)}</desc>',
         *frame.grid(),
         *(part for line in chart.lines for part in frame.line(line)),
-        *(frame.mark(mark, place) for place, mark in enumerate(chart.marks)),
+        *frame.marks(),
         "</svg>",
     ]
     return "\n".join(parts)
@@ -136,15 +139,28 @@ class _Frame:
             # One moment alone has no length; the round cap makes it a dot.
             yield f'<path class="line {line.style}" d="{told if len(run) > 1 else told + "h0.01"}"/>'
 
-    def mark(self, mark: Mark, place: int) -> str:
-        x, y = self.x(mark.at), 13.0 if place % 2 == 0 else 25.0
-        style = "mark grave" if mark.grave else "mark"
-        told = harmless(f"{mark.number} {mark.verdict}".strip()) if self._chart.verdicts else str(mark.number)
-        return (
-            f'<a href="#d{mark.number}" aria-label="decision {mark.number}">'
-            f'<line class="{style}" x1="{x:.1f}" x2="{x:.1f}" y1="{y + 3}" y2="{_HEIGHT - _BOTTOM}"/>'
-            f'<text class="{style}" x="{x:.1f}" y="{y}" text-anchor="middle">{told}</text></a>'
-        )
+    def marks(self) -> Iterable[str]:
+        by_number = {mark.number: mark for mark in self._chart.marks}
+        decisions = [
+            Decision(self.x(mark.at), mark.number, mark.verdict if self._chart.verdicts else "")
+            for mark in self._chart.marks
+        ]
+        for label in labels(decisions, _WIDTH):
+            for one in label.decisions:
+                yield (
+                    f'<a href="#d{one.number}" aria-label="decision {one.number}">'
+                    f'<line class="{_style(by_number[one.number])}" x1="{one.x:.1f}" x2="{one.x:.1f}"'
+                    f' y1="{_ROWS[-1] + 3}" y2="{_HEIGHT - _BOTTOM}"/></a>'
+                )
+            style = _style(*(by_number[one.number] for one in label.decisions))
+            at = f'x="{label.x:.1f}" y="{_ROWS[label.row]}"'
+            told = f'<text class="{style}" {at} text-anchor="middle">{harmless(label.text)}</text>'
+            # To the line of that decision a reader of the screen comes by itself.
+            yield f'<a href="#d{label.decisions[0].number}" aria-hidden="true" tabindex="-1">{told}</a>'
+
+
+def _style(*marks: Mark) -> str:
+    return "mark grave" if any(mark.grave for mark in marks) else "mark"
 
 
 def _round_ticks(highest: float) -> list[float]:

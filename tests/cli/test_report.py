@@ -64,24 +64,25 @@ def test_what_is_no_recording_of_the_service_is_refused_with_a_remedy(
 def exposition() -> str:
     """40 minutes of counters, read every 5 s: 2 requests/s on the canary from the 10th to the 20th minute, then none.
 
-    A third of its requests fail. Its failures' series is born with the first failure, as gateways do it.
+    A third of its requests fail. Its failures' series is born with the first failure, as gateways do it. The canary
+    before it was served until two minutes before, under the same name.
     """
     canary, stable = gateway_label(*SERVICE, canary=True), gateway_label(*SERVICE)
     series: dict[str, list[str]] = {"requests": [], "buckets": [], "tokens": [], "up": []}
     for second in range(0, 2400, 5):
         at = (BEGIN + timedelta(seconds=second)).timestamp()
-        seen = min(max(second - 600, 0), 600)
+        seen, before = min(max(second - 600, 0), 600), min(max(second - 360, 0), 120)
         series["up"].append(f'up{{job="all",instance="one"}} 1 {at}')
         for arm, code, value in (
             (stable, 200, 8 * second),
             (stable, 500, second // 50),
-            (canary, 200, seen * 2 - seen * 2 // 3),
+            (canary, 200, before * 2 + seen * 2 - seen * 2 // 3),
             (canary, 500, seen * 2 // 3),
         ):
             if value or arm == stable:
                 labels = f'service="{arm}",code="{code}",job="all",instance="one"'
                 series["requests"].append(f"traefik_service_requests_total{{{labels}}} {value} {at}")
-        for arm, count, fast in ((stable, 8 * second, 0.95), (canary, 2 * seen, 0.5)):
+        for arm, count, fast in ((stable, 8 * second, 0.95), (canary, 2 * (before + seen), 0.5)):
             for edge, part in (("0.5", fast), ("1.0", 1.0), ("+Inf", 1.0)):
                 labels = f'service="{arm}",le="{edge}",job="all",instance="one"'
                 series["buckets"].append(

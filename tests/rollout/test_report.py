@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from serinus.rollout.report import Recording, Span, of_rollout
+from serinus.rollout.report import Recording, Span, hours_of, of_rollout, within
 from serinus.rollout.report_page import page
 from tests.rollout.recordings import CUT, START, entries, recording
 
@@ -219,3 +219,18 @@ def test_a_rollout_of_weeks_makes_a_page_with_few_marks_of_time() -> None:
     long = [{"at": (START + timedelta(days=day)).isoformat(), "stable": {"requests": 9.0}} for day in range(120)]
     ticks = re.findall(r'text-anchor="middle">', page(recording(spans=long, entries=[])))
     assert len(ticks) < 200
+
+
+def test_what_another_canary_did_is_not_counted() -> None:
+    ledger = entries([(-900, "step", 0, 20, None, "mira", "before"), (-400, "cut", 20, 0, None, "a", "b")], "v1-3-aa")
+    ledger += entries(CUT) + entries([(1100, "step", 0, 5, None, "mira", "the next")], "v1-5-bb")
+    ledger = [entry.model_copy(update={"number": number}) for number, entry in enumerate(ledger, 1)]
+    _, own = of_rollout(ledger, "v1-4-9f2c11d0")
+    hours = hours_of(own, ledger)
+    assert hours == (START, START + timedelta(seconds=1100))
+    busy = [{"at": (START + timedelta(seconds=15 * n)).isoformat(), "canary": {"requests": 1}} for n in range(-9, 90)]
+    found = within(recording(spans=busy).spans, hours, 15)
+    counted = [span.at for span in found if span.canary.requests]
+    assert (counted[0], counted[-1]) == (START + timedelta(seconds=15), START + timedelta(seconds=1095))
+    # Of a ledger that has lost its beginning nobody knows when the canary began.
+    assert hours_of(own[2:], ledger)[0] is None
