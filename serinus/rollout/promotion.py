@@ -70,6 +70,12 @@ class Act:
     because: tuple[Violation, ...] = ()
     bake_left: float = 0.0
 
+    @property
+    def why(self) -> str:
+        """What stands between, each thing once: a hold tells the verdict that led to it. Empty where nothing does."""
+        said = list(dict.fromkeys(violation.sentence for violation in self.because))
+        return "; ".join(one for one in said if not any(one != other and one in other for other in said))
+
 
 def next_act(situation: Situation, goal: int, now: datetime) -> Act:
     """Decide. `goal` is the weight to end at; `now` has a time zone."""

@@ -146,6 +146,17 @@ def test_it_stops_at_a_hold_with_the_evidence(world: World) -> None:
     assert "--converge" in outcome.remedy
 
 
+def test_the_evidence_of_a_hold_is_told_once(world: World) -> None:
+    world.file.write(TEXT.replace("weight: 0", "weight: 20"))
+    because = "errors: 31 of 60 on the canary"
+    world.status = {"hold": {**HOLD, "reason": f"the canary failed: {because}"}, "verdict": "fail", "because": because}
+    outcome = climb(hands(world), 100)
+    assert outcome.exit is Exit.HELD
+    assert outcome.sentence.count(because) == 1
+    assert "canary 0 errors and 17 slow of 500" in outcome.sentence
+    assert "held by serinus-agent since" in outcome.sentence
+
+
 def test_somebody_elses_change_of_the_file_ends_it(world: World) -> None:
     def lower(look: int) -> None:
         if look == 3:

@@ -67,7 +67,7 @@ def ending(act: Act, seen: Seen, file: str) -> Outcome:
         behind = situation.committed > situation.served
         lower = f" {file} says {situation.committed} %: {_CONVERGE} brings it down." if behind else ""
         remedy = f"Look at the evidence. `serinus resume` ends a hold, with a reason.{lower}"
-        return Outcome(Exit.HELD, f"stopped at {situation.served} %: {_why(act)}{_evidence(seen)}", remedy)
+        return Outcome(Exit.HELD, f"stopped at {situation.served} %: {_why(act)}{_evidence(seen, act)}", remedy)
     if act.kind is Kind.REFUSED:
         remedy = act.because[0].remedy
         if situation.committed > situation.served:
@@ -79,14 +79,16 @@ def ending(act: Act, seen: Seen, file: str) -> Outcome:
 
 
 def _why(act: Act) -> str:
-    return "; ".join(violation.sentence for violation in act.because) or "there is nothing to wait for"
+    return act.why or "there is nothing to wait for"
 
 
-def _evidence(seen: Seen) -> str:
+def _evidence(seen: Seen, act: Act) -> str:
+    """The counts, and of the judge's reasons and the hold what `act` has not said."""
     status = seen.situation.status
     if not isinstance(status, Status):
         return ""
     arms = (("canary", status.canary_counts), ("stable", status.stable_counts))
     counts = ", ".join(f"{arm} {of.errors} errors and {of.slow} slow of {of.requests}" for arm, of in arms)
     held = f"; held by {status.hold.by} since {status.hold.since.isoformat()}" if status.hold else ""
-    return f" ({counts}; {status.because or 'no reason given'}{held})"
+    because = "" if status.because in act.why else f"; {status.because}"
+    return f" ({counts}{because}{held})"

@@ -26,7 +26,7 @@ def finish(hands: Hands) -> Outcome:
         if act.kind is not Kind.WAIT:
             return ending(act, seen, hands.file.path.name)
         if hands.out_of_time():
-            return Outcome(Exit.TIME, f"the swap waits: {'; '.join(one.sentence for one in act.because)}")
+            return Outcome(Exit.TIME, f"the swap waits: {act.why}")
         hands.sleep()
 
 

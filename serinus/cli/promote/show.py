@@ -163,9 +163,8 @@ def sentence(seen: Seen, act: Act) -> str:
         return f"{at}: the rules allow {act.weight} %"
     if act.kind is Kind.APPLY:
         return f"{at}: {act.weight} % is committed"
-    why = "; ".join(violation.sentence for violation in act.because)
     left = bake_left(seen.situation)
-    return f"{at}: {f'{duration(left)} of the bake left; ' if left else ''}{why}"
+    return f"{at}: {f'{duration(left)} of the bake left; ' if left else ''}{act.why}"
 
 
 def picture(seen: Seen, act: Act) -> RenderableType:
@@ -192,6 +191,6 @@ def picture(seen: Seen, act: Act) -> RenderableType:
         for arm, counts in (("canary", status.canary_counts), ("stable", status.stable_counts)):
             table.add_row(arm, f"{counts.requests} requests, {counts.errors} errors, {counts.slow} slow")
         table.add_row("verdict", f"{status.verdict or 'none yet'}: {status.because or 'no reason given'}")
-    gate = "; ".join(violation.sentence for violation in act.because) or "nothing"
+    gate = act.why or "nothing"
     table.add_row("next", Text(f"{act.weight} %, {'as soon as ' if not act.because else 'after: '}{gate}"))
     return Group(Text(f"{situation.declared.service} · {situation.declared.canary}", style="bold"), table)
