@@ -11,7 +11,7 @@ from serinus.rollout.lost import lost_move
 from serinus.rollout.status import Status
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-V1, V2 = "v1-5b1de7aa", "v2-0f3a9c21"
+V1, V2, V3 = "v1-5b1de7aa", "v2-0f3a9c21", "v3-77aa01be"
 
 
 def line(kind: Kind, old: int, new: int, seconds: int = 0, release: str = V2) -> Line:
@@ -36,6 +36,7 @@ def status(weight: int, since: int | None = 10, canary: str = V2, hold: bool = F
 
 FIVE = line(Kind.STEP, 0, 5)
 TOP = line(Kind.STEP, 50, 100)
+SWAP = line(Kind.SWAP, 100, 0, 6)
 
 
 @pytest.mark.parametrize(
@@ -53,6 +54,15 @@ TOP = line(Kind.STEP, 50, 100)
         ([TOP], status(0, since=0), V1, None),
         ([TOP], status(0, canary=""), V2, (Kind.SWAP, V2, 100, 0)),
         ([TOP], status(0), V1, (Kind.STEP, V2, 100, 0)),
+        # The way back: nobody's share moves, and what was stable is on trial again.
+        ([TOP, SWAP], status(0), V1, (Kind.SWAP, V1, 0, 0)),
+        ([TOP, SWAP], status(0, hold=True), V1, (Kind.SWAP, V1, 0, 0)),
+        ([TOP, SWAP, line(Kind.STEP, 0, 20, 8, V3)], status(0), V1, (Kind.SWAP, V1, 20, 0)),
+        ([TOP, SWAP, line(Kind.SWAP, 0, 0, 9, V1)], status(0), V1, None),
+        # The agent that took over is not there yet; there is a new canary; the old one is tried again.
+        ([TOP, SWAP], status(0, since=5), V1, None),
+        ([TOP, SWAP], status(0, canary=V3), V2, None),
+        ([TOP, SWAP, line(Kind.SWAP, 0, 0, 8, V1), line(Kind.STEP, 0, 5, 9)], status(20), V1, (Kind.STEP, V2, 5, 20)),
         # A cut that is held is entered by its hold.
         ([FIVE], status(0, hold=True), V1, None),
         ([FIVE, line(Kind.CUT, 5, 0, 9)], status(0, hold=True), V1, None),
