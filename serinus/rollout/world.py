@@ -16,7 +16,7 @@ from serinus.rollout.canary_release import Spec
 from serinus.rollout.complaints import complaints
 from serinus.rollout.cut import holds, owned
 from serinus.rollout.hold import Hold
-from serinus.rollout.share import WEIGHT
+from serinus.rollout.share import WEIGHT, share
 from serinus.rollout.status import Status, read_status
 from serinus.rollout.violation import Violation
 
@@ -51,6 +51,16 @@ class World:
     status: Status | None
     hold: Hold | None
     route: Route | None
+
+    @property
+    def served(self) -> int:
+        """The share that the canary's Ingress sends, in percent."""
+        return share(self.route.annotations) if self.route else 0
+
+    @property
+    def cut(self) -> bool:
+        """Whether a cut stands."""
+        return self.route is not None and self.route.cut_holds
 
 
 def read_world(release: Mapping[str, Any], ingress: Mapping[str, Any] | None, now: datetime) -> World:
