@@ -81,6 +81,9 @@ bench-promotion: install ## whole rollouts by `serinus promote` under load, the 
 bench-fleet: install ## fifty services, ten of them in a rollout: what the one agent costs, and whom it slows down
 	@$(RUN)/python bench/fleet.py
 
+chaos: install ## kill, starve and mislead the agent while it cuts, on the local cluster
+	@$(RUN)/python -m bench.chaos
+
 bench-serve: $(SERVICE)/.installed ## the model service against the least that does the same
 	@weights=$$($(RUN)/serinus cluster weights) && $(SERVICE)/bin/python bench/serve.py --weights $$weights
 

@@ -3,7 +3,7 @@
 import json
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from local import gateway, kubernetes
@@ -41,18 +41,23 @@ def agents(*words: str) -> str:
 
 def rollback(service: str, token: str, reason: str) -> urllib.request.Request:
     """The request by which whoever has a service's token demands a rollback of the agent."""
+    return told("/v1/rollback", {"service": service, "reason": reason}, token)
+
+
+def told(path: str, body: object, token: str = PROOF) -> urllib.request.Request:
+    """The request by which whoever has a service's token tells the agent something."""
     address = Api().get(f"/api/v1/namespaces/{agency.NAMESPACE}/services/{agency.NAME}").document["spec"]["clusterIP"]
     return urllib.request.Request(
-        f"http://{address}:{agency.PORT}/v1/rollback",
-        data=json.dumps({"service": service, "reason": reason}).encode(),
+        f"http://{address}:{agency.PORT}{path}",
+        data=json.dumps(body).encode(),
         headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
     )
 
 
 class Watched:
-    """A project whose canary an agent watches. Its release fails every request while `broken` says so."""
+    """A project whose canary an agent watches on these terms. Its release fails each request while `broken` says so."""
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Project, terms: Mapping[str, str] | None = None) -> None:
         self.project = project
         namespace = project.name
         self.ingress_path = f"/apis/networking.k8s.io/v1/namespaces/{namespace}/ingresses/chat-canary"
@@ -66,7 +71,7 @@ class Watched:
             guard=True,
             breakGlass=BREAK_GLASS,
             ladder=[{"weight": WEIGHT_ON_TRIAL}, {"weight": 100}],
-            agent=True,
+            agent=terms or True,
             agentToken=PROOF,
         )
 
