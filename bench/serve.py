@@ -253,7 +253,6 @@ def up_ours(weights: str, users: int, tokens: int) -> Iterator[Arm]:
         "max_concurrency": users,
         "max_queue": users,
         "max_prompt_tokens": PROMPT_TOKENS,
-        "page_size": PAGE_SIZE,
         "token_timeout_seconds": 600.0,
     }
     with ours("transformers", weights, tokens, options) as url:

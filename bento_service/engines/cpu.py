@@ -1,18 +1,24 @@
 """What makes a batch fast on a CPU: weights laid out for its kernels, and every request attending to its own keys only.
 
 Transformers' continuous batching is made for GPUs. There it hands whole batches to kernels that know where each request
-begins; on a CPU it computes every request's attention to all others' keys and masks nearly all of it away.
+begins; on a CPU it copies all keys together and computes every request's attention to all others' keys, to mask nearly
+all of it away. Here a request reads its keys where they lie, if its page of the cache holds all of them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
+from transformers.generation.continuous_batching.cache_allocators.full_attention import FullAttentionCacheAllocator
 
+LONGEST_PAGE = 4096
+"""Tokens of a page at most; longer requests have several, and their keys are copied together."""
 ATTENTION = "serinus_request_by_request"
 
 
@@ -58,13 +64,12 @@ def _attend(
     scaling: float | None = None,
     **batch: Any,  # noqa: ANN401 - what continuous batching passes along
 ) -> tuple[Tensor, None]:
-    # [1, heads, tokens, size]: the tokens of all requests in a row; the cache gives all their keys in the same order.
-    key, value = batch["cache"].update(key_states=key, value_states=value, layer_idx=module.layer_idx, kwargs=batch)
-    ends, key_ends = batch["cu_seq_lens_q"].tolist(), batch["cu_seq_lens_k"].tolist()
+    # [1, heads, tokens, size]: the tokens of all requests in a row; `own` has the keys and values of each.
+    own = _read(module.layer_idx, key, value, batch)
+    ends = batch["cu_seq_lens_q"].tolist()
     heads, size = query.shape[1], query.shape[3]
     answer = query.new_empty(1, query.shape[2], heads, size)
-    for start, end, key_start, key_end in zip(ends, ends[1:], key_ends, key_ends[1:], strict=False):
-        own_keys, own_values = key[:, :, key_start:key_end], value[:, :, key_start:key_end]
+    for start, end, (own_keys, own_values) in zip(ends, ends[1:], own, strict=False):
         if end - start == 1:
             # Heads that share keys are queries of one head: nothing is copied.
             rows = query[:, :, start].view(1, key.shape[1], -1, size)
@@ -72,7 +77,8 @@ def _attend(
             answer[:, start] = attended.reshape(1, heads, size)
             continue
         # A prompt that begins now sees itself; one whose beginning is cached already also sees all of that.
-        seen = _triangle(end - start, key_end - key_start) if key_end - key_start > end - start else None
+        cached = own_keys.shape[2]
+        seen = _triangle(end - start, cached) if cached > end - start else None
         attended = scaled_dot_product_attention(
             query[:, :, start:end],
             own_keys,
@@ -84,6 +90,31 @@ def _attend(
         )
         answer[:, start:end] = attended.transpose(1, 2)
     return answer, None
+
+
+def _read(layer: int, key: Tensor, value: Tensor, batch: dict[str, Any]) -> Iterator[tuple[Tensor, Tensor]]:
+    """Put the new keys and values into the cache; give each request all of its own, as [1, heads, tokens, size]."""
+    allocator = batch["cache"].layer_to_allocator[layer]
+    read_index = batch["read_index"][allocator.index]
+    if type(allocator) is not FullAttentionCacheAllocator or not read_index.numel():
+        # Other kinds of layers keep their keys in other orders; a batch of new prompts only has nothing cached to read.
+        key, value = batch["cache"].update(key_states=key, value_states=value, layer_idx=layer, kwargs=batch)
+        ends = batch["cu_seq_lens_k"].tolist()
+        for start, end in pairwise(ends):
+            yield key[:, :, start:end], value[:, :, start:end]
+        return
+    caches = allocator._kv_token_views[layer]
+    for cache, new in zip(caches, (key, value), strict=True):
+        cache.index_copy_(0, batch["write_index"][allocator.index], new.squeeze(0).transpose(0, 1))
+    ends = batch["cu_seq_lens_k"][allocator.layer_type].tolist()
+    for start, end in pairwise(ends):
+        rows = read_index[start:end]
+        if 0 < end - start <= allocator.tokens_per_page:
+            first = int(rows[0])
+            keys, values = (cache[first : first + end - start] for cache in caches)
+        else:
+            keys, values = (cache.index_select(0, rows) for cache in caches)
+        yield keys.transpose(0, 1).unsqueeze(0), values.transpose(0, 1).unsqueeze(0)
 
 
 def _triangle(queries: int, keys: int) -> Tensor:

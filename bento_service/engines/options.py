@@ -37,7 +37,8 @@ class EchoOptions(EngineOptions):
 class TransformersOptions(EngineOptions):
     """`device` auto takes the GPU where there is one. `memory_fraction` is the share of free GPU memory for the KV
     cache; without a GPU the cache is as large as `max_concurrency` longest requests need. `cpu_threads` is for nodes
-    with more cores than the pod may use. `page_size` is in tokens."""
+    with more cores than the pod may use. `page_size` is in tokens; by default 64 on a GPU. Without one a page holds a
+    longest request, whose keys are then read in place."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     device_map: Literal["auto", "balanced", "sequential"] | None = None
@@ -46,7 +47,7 @@ class TransformersOptions(EngineOptions):
     compile_level: Annotated[int, Field(ge=0, le=3)] = 0
     memory_fraction: Annotated[float, Field(gt=0, le=1)] = 0.8
     cpu_threads: Annotated[int, Field(ge=1)] | None = None
-    page_size: Annotated[int, Field(ge=16, le=1024)] = 64
+    page_size: Annotated[int, Field(ge=16, le=4096)] | None = None
     token_timeout_seconds: Annotated[float, Field(gt=0)] = 30.0
 
 

@@ -194,9 +194,10 @@ class TransformersEngine:
             )
         # The penalty reads each request's tokens on the host: no recorded graph and no batch in advance can do that.
         host_history = limits.repetition_penalty != 1
+        page = options.page_size or (64 if on_gpu else min(longest, cpu.LONGEST_PAGE))
         config = ContinuousBatchingConfig(
-            page_size=options.page_size,
-            num_blocks=None if on_gpu else options.max_concurrency * ceil(longest / options.page_size),
+            page_size=page,
+            num_blocks=None if on_gpu else options.max_concurrency * ceil(longest / page),
             max_batch_tokens=None if on_gpu else 512,
             max_memory_percent=options.memory_fraction if on_gpu else None,
             max_requests_per_batch=options.max_concurrency,

@@ -11,8 +11,9 @@ LENGTHS = [3, 16, 40, 7, 21, 40]
 TOKENS = 12
 
 
-@pytest.mark.parametrize("bias", [False, True])
-def test_a_batch_answers_as_each_request_alone(bias: bool) -> None:
+# A page holds a part of a request, or all of it.
+@pytest.mark.parametrize(("bias", "page"), [(False, 16), (True, 16), (False, 64)])
+def test_a_batch_answers_as_each_request_alone(bias: bool, page: int) -> None:
     import torch
     from transformers import ContinuousBatchingConfig, GenerationConfig, LlamaConfig, LlamaForCausalLM
 
@@ -43,7 +44,7 @@ def test_a_batch_answers_as_each_request_alone(bias: bool) -> None:
     packed = [module for module in model.modules() if isinstance(module, cpu.PackedLinear)]
     assert len(packed) == 2 * 7 + 1
     model.set_attn_implementation("sdpa")
-    batching = ContinuousBatchingConfig(page_size=16, num_blocks=64, max_batch_tokens=24, max_requests_per_batch=4)
+    batching = ContinuousBatchingConfig(page_size=page, num_blocks=64, max_batch_tokens=24, max_requests_per_batch=4)
     manager = model.init_continuous_batching(generation_config=greedy, continuous_batching_config=batching)
     cpu.attend_by_request(model)
     manager.start()
