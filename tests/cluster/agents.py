@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from local import gateway, kubernetes
+from local.places import network
 from serinus.rollout import agency
 from serinus.rollout.agency_objects import COMPONENT
 from serinus.rollout.canary_release import API_VERSION
@@ -108,6 +109,14 @@ class Watched:
         """Let the canary fail every request from now on, or none."""
         command = ["touch", _FAULT] if broken else ["rm", "-f", _FAULT]
         kubernetes.kubectl("-n", self.project.name, "exec", "deployment/chat-echo-drill", "--", *command)
+
+    def drill(self) -> dict[str, Any]:
+        """Break the canary on purpose, as a person does, and return what the drill measured."""
+        where = ("--gateway", network().gateway, "--limit", "90", "--yes", "--json")
+        done = serinus("drill", "chat", "-n", self.project.name, *where, timeout=180)
+        assert done.returncode == 0, done.stdout + done.stderr
+        told: dict[str, Any] = json.loads(done.stdout)
+        return told
 
     def resume(self) -> None:
         """End the hold as a person does, and wait until the agent agrees."""

@@ -252,11 +252,13 @@ def guarded_place(guarded: Guarded) -> Iterator[Place]:
             kubernetes.kubectl("delete", one["kind"], one["metadata"]["name"], "--ignore-not-found")
 
 
-def serinus(*words: str) -> subprocess.CompletedProcess[str]:
+def serinus(*words: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
     """Run the command line as a person does, to its end."""
     program = Path(sys.executable).parent / "serinus"
     environment = {**os.environ, **engine.environment()}
-    return subprocess.run([program, *words], capture_output=True, text=True, timeout=60, env=environment, check=False)
+    return subprocess.run(
+        [program, *words], capture_output=True, text=True, timeout=timeout, env=environment, check=False
+    )
 
 
 def permission(namespace: str, name: str, subject: Mapping[str, str], *resources: str) -> list[dict[str, Any]]:

@@ -4,7 +4,6 @@ from collections import Counter
 
 import pytest
 
-from local.traffic import background
 from serinus.rollout.share import WEIGHT
 from tests.cluster.agents import Watched, agents
 from tests.cluster.conftest import Project
@@ -19,18 +18,18 @@ def watched(project: Project) -> Watched:
 
 def test_a_canary_that_breaks_is_cut_by_itself_and_no_later_up_brings_it_back(watched: Watched) -> None:
     watched.rise()
-    with background(watched.project.client(32), ["hello"], per_second=10) as load:
-        watched.until(lambda: watched.status["canaryCounts"]["requests"] >= 5)
-        watched.break_canary()
-        watched.wait_for_the_cut()
-    watched.break_canary(broken=False)
+    told = watched.drill()
+    assert told["cut"], told
+    assert told["failed_answers"] > 0
+    # The parts of the way from the fault to the last answer of the canary, none of them left out.
+    assert all(told[f"{part}_s"] is not None for part in ("fault", "detect_and_decide", "cut", "seen", "total")), told
+    watched.wait_for_the_cut()
     status = watched.status
     assert (status["verdict"], status["allowedWeight"], status["hold"]["by"]) == ("fail", 0, "serinus-agent")
     assert "the canary failed: errors" in status["hold"]["reason"]
     after = watched.project.client().ask_all([f"user-{number}" for number in range(40)], ["hello"], concurrency=4)
     assert Counter(answer.status for answer in after) == {200: 40}
     assert not any(answer.release.startswith("echo-drill") for answer in after)
-    assert load.answers
 
     # Bringing the number down is always allowed; raising it again is not, and nobody has to ask the agent.
     watched.project.up_at(0)
