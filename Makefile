@@ -81,6 +81,9 @@ bench-promotion: install ## whole rollouts by `serinus promote` under load, the 
 bench-fleet: install ## fifty services, ten of them in a rollout: what the one agent costs, and whom it slows down
 	@$(RUN)/python bench/fleet.py
 
+bench-against: install ## the same fault against Argo Rollouts and Flagger too, and how often each rolls back a healthy canary
+	@$(RUN)/python bench/rollback.py --runs 3 --webhooks 0 --against argo,flagger
+
 chaos: install ## kill, starve and mislead the agent while it cuts, on the local cluster
 	@$(RUN)/python -m bench.chaos
 

@@ -125,7 +125,8 @@ def several(served: Served) -> dict[str, int]:
 def serving(net: Network) -> Iterator[Served]:
     """Bring the definitions, a Gateway, a Traefik that reads it, and three releases; take all away at the end."""
     with contextlib.ExitStack() as stack:
-        folder = golang.sources("gateway-api", "sigs.k8s.io/gateway-api") / "config" / "crd" / "standard"
+        module = golang.sources(golang.TOOLCHAIN / "gateway-api", "sigs.k8s.io/gateway-api")
+        folder = module / "config" / "crd" / "standard"
         for name in _DEFINITIONS:
             file = str(folder / f"gateway.networking.k8s.io_{name}.yaml")
             stack.callback(kubernetes.kubectl, "delete", "-f", file, "--ignore-not-found", "--wait=false")

@@ -8,90 +8,48 @@ fault_to_zero_median_s and fault_to_zero_worst_s (from the first failed answer t
 canary), failed_answers_median, webhook_to_zero_p99_s, webhook_answered_p99_s (the demand stands in the cluster), runs,
 webhooks.
 
-usage: python bench/rollback.py [--runs N] [--webhooks N] [--healthy SECONDS]
+With --against, other controllers have the same done to them: `against` has of each its fault_to_zero_s and their
+median, and `healthy_rolled_back` the share of simulated hours in which each of their rules, and the judge, rolls a
+healthy canary back (bench/against/healthy.py).
+
+usage: python bench/rollback.py [--runs N] [--webhooks N] [--healthy SECONDS] [--against argo,flagger]
 """
 
 import argparse
 import json
 import math
+import os
 import statistics
 import sys
-import tempfile
-import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
 
-from local import cluster, gateway, lock
-from local.alongside import alongside
-from local.traffic import Answer, Client
+from bench.against.healthy import rolled_back
+from bench.against.race import RIVALS, seconds_to_zero
+from bench.load import sending
+from bench.trial import raise_weight, resume, watched_stack
+from local import cluster, engine, gateway, lock
+from local.places import Network
 from serinus.cli.cluster import bring_up
-from serinus.rollout.share import WEIGHT
-from tests.cluster.agents import WEIGHT_ON_TRIAL, Watched
-from tests.cluster.conftest import Project
+from tests.cluster.agents import Watched
 
 STACK = "bench-rollback"
-PER_SECOND = 10.0
+RUNS_AGAINST = 3
+HEALTHY_HOURS = 100
 _SECONDS = 60.0
-
-
-@dataclass
-class Load:
-    """Answers with the moments at which they were asked for and came."""
-
-    answers: list[tuple[float, float, Answer]] = field(default_factory=list)
-
-    def on_the_canary(self) -> list[tuple[float, float, Answer]]:
-        """What reached the canary: its answers, and whatever failed."""
-        return [one for one in self.answers if one[2].failed or one[2].release.startswith("echo-drill")]
-
-
-@contextmanager
-def sending(client: Client) -> Iterator[Load]:
-    """Send requests at a steady pace, each at its own time whatever became of the last."""
-    load = Load()
-
-    def one(number: int) -> None:
-        asked = time.monotonic()
-        answer = client.ask(f"user-{number % 1000:03d}", "hello")
-        load.answers.append((asked, time.monotonic(), answer))
-
-    def drive(ended: threading.Event) -> None:
-        began, number = time.monotonic(), 0
-        with ThreadPoolExecutor(max_workers=32) as pool:
-            while not ended.wait(max(0.0, began + number / PER_SECOND - time.monotonic())):
-                pool.submit(one, number)
-                number += 1
-
-    with alongside(drive):
-        yield load
-
-
-def raise_weight(watched: Watched) -> None:
-    """Put the canary on trial by breaking the glass, and wait until gateway and agent know."""
-    change = {"metadata": {"annotations": {WEIGHT: str(WEIGHT_ON_TRIAL)}}}
-    raised = watched.rescuer.patch(watched.ingress_path, change)
-    assert raised.ok, raised.message
-    gateway.wait_for_weight(STACK, "chat", WEIGHT_ON_TRIAL, _SECONDS)
-    watched.until(lambda: watched.status.get("weight") == WEIGHT_ON_TRIAL)
 
 
 def fail_once(watched: Watched, healthy: float) -> tuple[float, int]:
     """Break the canary under load; seconds from the first failed answer to the canary's last request, and failures."""
     raise_weight(watched)
-    with sending(watched.project.client(32)) as load:
+    with sending(watched.project.client(32), "echo-drill") as load:
         time.sleep(healthy)
         watched.break_canary()
         watched.wait_for_the_cut()
         time.sleep(2.0)
-    failures = sorted(came for _, came, answer in load.answers if answer.failed)
-    last = max(asked for asked, _, _ in load.on_the_canary())
     watched.break_canary(broken=False)
-    watched.resume()
-    return max(last - failures[0], 0.0), len(failures)
+    resume(watched)
+    return load.fault_to_zero, len(load.failures)
 
 
 def demand_once(watched: Watched) -> tuple[float, float]:
@@ -112,7 +70,7 @@ def demand_once(watched: Watched) -> tuple[float, float]:
         seconds = time.monotonic() - began
         answered = answer.result()
     watched.wait_for_the_cut()
-    watched.resume()
+    resume(watched)
     return seconds, answered
 
 
@@ -121,36 +79,22 @@ def percentile(values: list[float], percent: float) -> float:
     return sorted(values)[math.ceil(len(values) * percent / 100.0) - 1]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=10)
-    parser.add_argument("--webhooks", type=int, default=50)
-    parser.add_argument("--healthy", type=float, default=10.0, help="seconds before the canary breaks")
-    chosen = parser.parse_args()
-    cluster.require_root()
-    with lock.held("bench-rollback"), tempfile.TemporaryDirectory() as folder:
-        network = bring_up()
-        project = Project(Path(folder) / STACK, STACK, network)
-        watched = Watched(project)
-        selected = project.stack.select()
-        assert selected.ok, selected.output
-        try:
-            watched.declare()
-            seconds, failed = [], []
-            for number in range(chosen.runs):
-                took, failures = fail_once(watched, chosen.healthy)
-                print(f"run {number + 1}: {took:.2f} s, {failures} failed answers", file=sys.stderr, flush=True)
-                seconds.append(took)
-                failed.append(failures)
-            webhooks, answers = [], []
-            for number in range(chosen.webhooks):
-                took, answered = demand_once(watched)
-                print(f"webhook {number + 1}: {took:.3f} s, answered {answered:.3f} s", file=sys.stderr, flush=True)
-                webhooks.append(took)
-                answers.append(answered)
-        finally:
-            project.close()
-    figures = {
+def measure(network: Network, runs: int, number_of_webhooks: int, healthy: float) -> dict[str, object]:
+    """Cut canaries of a stack of its own; the figures by name."""
+    with watched_stack(STACK, network) as watched:
+        seconds, failed = [], []
+        for number in range(runs):
+            took, failures = fail_once(watched, healthy)
+            print(f"run {number + 1}: {took:.2f} s, {failures} failed answers", file=sys.stderr, flush=True)
+            seconds.append(took)
+            failed.append(failures)
+        webhooks, answers = [], []
+        for number in range(number_of_webhooks):
+            took, answered = demand_once(watched)
+            print(f"webhook {number + 1}: {took:.3f} s, answered {answered:.3f} s", file=sys.stderr, flush=True)
+            webhooks.append(took)
+            answers.append(answered)
+    return {
         "fault_to_zero_median_s": round(statistics.median(seconds), 2) if seconds else None,
         "fault_to_zero_worst_s": round(max(seconds), 2) if seconds else None,
         "failed_answers_median": statistics.median(failed) if failed else None,
@@ -159,6 +103,38 @@ def main() -> None:
         "runs": len(seconds),
         "webhooks": len(webhooks),
     }
+
+
+def measure_against(network: Network, names: list[str], healthy: float) -> dict[str, object]:
+    """Have the same done to other controllers, one after the other."""
+    found: dict[str, object] = {}
+    for name in names:
+        seconds = seconds_to_zero(RIVALS[name], network, RUNS_AGAINST, healthy)
+        median = round(statistics.median(seconds), 2)
+        found[name] = {"fault_to_zero_s": [round(one, 2) for one in seconds], "median": median}
+    if not found:
+        return {}
+    every = {name: round(RIVALS[name].interval) for name in names}
+    return {"against": found, "healthy_rolled_back": rolled_back(HEALTHY_HOURS, every), "healthy_hours": HEALTHY_HOURS}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=10)
+    parser.add_argument("--webhooks", type=int, default=50)
+    parser.add_argument("--healthy", type=float, default=10.0, help="seconds before the canary breaks")
+    parser.add_argument("--against", type=lambda text: text.split(","), default=[], metavar="NAME,…")
+    chosen = parser.parse_args()
+    unknown = set(chosen.against) - set(RIVALS)
+    if unknown:
+        parser.error(f"--against {','.join(sorted(unknown))} is not allowed; allowed: {', '.join(RIVALS)}")
+    cluster.require_root()
+    with lock.held("bench-rollback"):
+        network = bring_up()
+        os.environ.update(engine.environment())
+        own = chosen.runs or chosen.webhooks
+        figures = measure(network, chosen.runs, chosen.webhooks, chosen.healthy) if own else {}
+        figures |= measure_against(network, chosen.against, chosen.healthy)
     print(json.dumps(figures))
 
 

