@@ -9,6 +9,7 @@ usage: python bench/restarts.py [--requests N] [--per-second N] [--restarts N]
 
 import argparse
 import json
+import re
 import sys
 import tempfile
 import threading
@@ -42,10 +43,14 @@ class Load:
 
     def one(self, number: int) -> None:
         """Ask once, streamed or whole by turns."""
+        kind, ask = ("stream", self._stream) if number % 2 else ("whole", self._whole)
+        asked = time.monotonic()
         try:
-            outcome = self._stream() if number % 2 else self._whole()
+            outcome = ask()
         except urllib3.exceptions.HTTPError as error:
-            outcome = f"failed: {type(error).__name__}"
+            outcome = f"failed: {kind}, {type(error).__name__}: {error}"
+        if outcome != "ok":
+            print(f"{time.strftime('%X')} after {time.monotonic() - asked:.2f} s: {outcome}", flush=True)
         with self._lock:
             self.outcomes[outcome] += 1
 
@@ -70,8 +75,9 @@ class Load:
         text = b"".join(reply.stream())
         reply.release_conn()
         events = [line for line in text.decode().split("\n\n") if line]
-        whole = events[-1:] == ["data: [DONE]"] and '"finish_reason":"stop"' in text.decode().replace(" ", "")
-        return "ok" if whole else "truncated"
+        # An answer may end by its limit of tokens; a broken one has no reason at all.
+        ended = re.search(rb'"finish_reason": ?"(stop|length)"', text)
+        return "ok" if events[-1:] == ["data: [DONE]"] and ended else "truncated"
 
 
 def drive(load: Load, requests: int, per_second: float) -> None:

@@ -198,6 +198,8 @@ class TransformersEngine:
         config = ContinuousBatchingConfig(
             page_size=page,
             num_blocks=None if on_gpu else options.max_concurrency * ceil(longest / page),
+            # Without a GPU there is room for the longest request of everybody: nobody has to wait for room.
+            safety_margin=None if on_gpu else 0.0,
             max_batch_tokens=None if on_gpu else 512,
             max_memory_percent=options.memory_fraction if on_gpu else None,
             max_requests_per_batch=options.max_concurrency,

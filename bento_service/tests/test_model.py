@@ -17,6 +17,7 @@ pytestmark = [pytest.mark.model, pytest.mark.timeout(600)]
 
 SYSTEM = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
 FRANCE = "What is the capital of France?"
+USERS = 8  # at once; so many that the last one finds the cache nearly full
 
 
 def weights() -> Path:
@@ -38,7 +39,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         model={"id": "SmolLM2-135M-Instruct", "path": str(weights()), "revision": "1"},
         prompt={"system": SYSTEM},
         sampling={"max_tokens": 48, "temperature": 0.0, "repetition_penalty": 1.05},
-        options={"max_concurrency": 4, "max_prompt_tokens": 256},
+        options={"max_concurrency": USERS, "max_prompt_tokens": 256},
     )
     with serving(tmp_path_factory.mktemp("model"), release) as server:
         yield server
@@ -85,19 +86,19 @@ def test_the_stream_says_what_the_whole_answer_says(model: Server) -> None:
     assert len(chunks) > 5
 
 
-def test_decoding_stops_soon_after_the_client_has_gone(model: Server) -> None:
+def test_all_who_may_decode_at_once_do_and_decoding_stops_soon_after_they_have_gone(model: Server) -> None:
     body = {"model": "default", "messages": [{"role": "user", "content": "Tell me a long story."}], "stream": True}
     with model.client as client, ExitStack() as streams:
         readers = [
             streams.enter_context(client.stream("POST", "/v1/chat/completions", json=body)).iter_lines()
-            for _ in range(4)
+            for _ in range(USERS)
         ]
         assert all(next(reader).startswith("data: ") for reader in readers)
-        assert model.metric("llm_sequences_decoding") == 4
+        assert model.metric("llm_sequences_decoding") == USERS
         assert model.metric("llm_kv_cache_usage_ratio") > 0
     assert eventually(lambda: model.metric("llm_sequences_decoding") == 0)
-    assert model.metric("llm_requests_total", outcome="client_disconnect") == 4
-    assert all(record["output_tokens"] < 48 for record in model.audit()[-4:])
+    assert model.metric("llm_requests_total", outcome="client_disconnect") == USERS
+    assert all(record["output_tokens"] < 48 for record in model.audit()[-USERS:])
 
 
 def test_a_prompt_over_the_limit_is_counted_in_tokens_and_refused(model: Server) -> None:
