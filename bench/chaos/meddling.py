@@ -23,7 +23,7 @@ def pulumi_up_meanwhile(stage: Stage, load: Load) -> None:
 
 
 def pods_of_the_canary_gone(stage: Stage, load: Load) -> None:
-    """The gateway sends everybody to the stable release. That is no health: the canary may not rise, and can be cut."""
+    """The gateway soon sends everybody to the stable release. No health: the canary may not rise, and can be cut."""
     deployment = "deployment/chat-echo-drill"
     of_the_stack = ("-n", stage.project.name)
     kubernetes.kubectl(*of_the_stack, "scale", deployment, "--replicas=0")
@@ -55,6 +55,6 @@ def ingress_deleted_and_brought_back(stage: Stage, load: Load) -> None:
 
 SCENARIOS = (
     Scenario("pulumi up while it cuts", pulumi_up_meanwhile, at=0, times=3),
-    Scenario("the canary's pods are gone", pods_of_the_canary_gone),
+    Scenario("the canary's pods are gone", pods_of_the_canary_gone, breaks=True),
     Scenario("the canary's Ingress is deleted and brought back", ingress_deleted_and_brought_back),
 )
