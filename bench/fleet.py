@@ -198,10 +198,7 @@ def main() -> None:
     with lock.held("bench-fleet"), tempfile.TemporaryDirectory() as folder:
         network = bring_up()
         project = Project(Path(folder) / STACK, STACK, network)
-        project.write_settings(
-            weight=0, guard=True, agent=True, agentToken=PROOF, ladder=[{"weight": 5}, {"weight": 100}]
-        )
-        assert project.stack.select().ok
+        project.create(weight=0, guard=True, agent=True, agentToken=PROOF, ladder=[{"weight": 5}, {"weight": 100}])
         try:
             result = project.stack.up()
             assert result.ok, result.output

@@ -235,9 +235,7 @@ def main() -> None:
 def measure(project: Project, kills: Kills, chosen: argparse.Namespace) -> dict[str, Any]:
     """Climb under load, each time with its part of the deaths, then roll back; return the figures."""
     operator = Operator(project, kills)
-    project.write_settings(**settings())
-    selected = project.stack.select()
-    assert selected.ok, selected.output
+    project.create(**settings())
     deployed = project.stack.up()
     assert deployed.ok, deployed.output
     with watched() as watcher:

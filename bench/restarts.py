@@ -119,10 +119,10 @@ def measure(project: Project, requests: int, per_second: float, restarts: int) -
     document = yaml.safe_load(release.read_text())
     document["options"] |= {"delay_ms": FIRST_DELAY_MS, "token_delay_ms": TOKEN_DELAY_MS}
     release.write_text(yaml.safe_dump(document))
-    project.write_settings(canary=None, weight=None)
-    for result in (project.stack.select(), project.stack.up()):
-        if not result.ok:
-            sys.exit(result.output)
+    project.create(canary=None, weight=None)
+    deployed = project.stack.up()
+    if not deployed.ok:
+        sys.exit(deployed.output)
     load = Load(project.url, project.host)
     until_answered(load)
     began = time.monotonic()

@@ -46,7 +46,7 @@ def fail_once(watched: Watched, healthy: float) -> tuple[float, int]:
         time.sleep(healthy)
         watched.break_canary()
         watched.wait_for_the_cut()
-        time.sleep(2.0)
+        time.sleep(2.0)  # what is under way still answers, and whoever comes now must not reach the canary
     watched.break_canary(broken=False)
     resume(watched)
     return load.fault_to_zero, len(load.failures)

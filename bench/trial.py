@@ -20,12 +20,8 @@ def watched_stack(name: str, network: Network, terms: Mapping[str, str] | None =
     """Bring a stack up with its canary at rest, served by the agent on these terms; it goes with the block."""
     with tempfile.TemporaryDirectory() as folder:
         project = Project(Path(folder) / name, name, network)
-        project.write_settings()
-        if project.stack.pulumi("stack", "select", name).ok:  # of a run that was killed
-            project.close()
+        project.create()
         watched = Watched(project, terms)
-        selected = project.stack.select()
-        assert selected.ok, selected.output
         try:
             watched.declare()
             yield watched

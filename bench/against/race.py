@@ -89,7 +89,7 @@ def _fail_once(rival: Rival, net: Network, release: str, healthy: float) -> floa
         _exec(rival, release, "touch", echo.FAULT)
         _until(lambda: bool(load.failures), f"{release} did not fail")
         gateway.wait_for_weight(rival.namespace, "chat", 0, _SECONDS)
-        time.sleep(2.0)
+        time.sleep(2.0)  # what is under way still answers, and whoever comes now must not reach the canary
     took = load.fault_to_zero
     print(f"{rival.name} {release}: {took:.2f} s, {len(load.failures)} failed answers", file=sys.stderr, flush=True)
     return took

@@ -72,7 +72,7 @@ def main() -> None:
                     for _ in range(chosen.times or scenario.times):
                         plays += 1
                         play(scenario, stage)
-                except Exception as error:
+                except Exception as error:  # whatever it is, it is told and counted, and the others are played
                     traceback.print_exc()
                     told = "FAILED"
                     failed.append(scenario.name)

@@ -19,7 +19,7 @@ from serinus.agent.telemetry import Telemetry
 from serinus.agent.ward import Shared
 from serinus.agent.wards import Wards
 from serinus.agent.watch import Watch
-from serinus.rollout.reconcile import Rules
+from serinus.rollout.memory import Rules
 
 _HAND_SECONDS = 3.0
 # A loop that did not turn for so long hangs; a cluster that is away does not stop it from turning.

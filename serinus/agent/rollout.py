@@ -22,11 +22,13 @@ from serinus.agent.inbox import Inbox
 from serinus.agent.place import Place
 from serinus.agent.telemetry import Seen, State
 from serinus.rollout.bill import Owed, Paid
+from serinus.rollout.causes import demanded, faded, judged, overspent
 from serinus.rollout.cut import MANAGER, ingress_cut, ingress_of
 from serinus.rollout.deed import Deed, Kind
 from serinus.rollout.demand import Action, Demand
 from serinus.rollout.hearing import hear
-from serinus.rollout.reconcile import Decision, Memory, Rules, decide, demanded, faded, judged, overspent, still_served
+from serinus.rollout.memory import Decision, Memory, Rules
+from serinus.rollout.reconcile import decide, still_served
 from serinus.rollout.share import share
 from serinus.rollout.status import Status
 from serinus.rollout.world import Route, UnreadableError, World, read_route, read_world

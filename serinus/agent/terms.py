@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 from serinus.rollout import agency
-from serinus.rollout.reconcile import Rules
+from serinus.rollout.memory import Rules
 
 _SHORTEST_TOKEN = 16
 _LONGEST = 2048

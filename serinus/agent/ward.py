@@ -17,7 +17,7 @@ from serinus.agent.terms import Read, Terms
 from serinus.rollout.alertmanager import MOST_ALERTS, Memory
 from serinus.rollout.deed import Deed
 from serinus.rollout.demand import Demand
-from serinus.rollout.reconcile import Rules
+from serinus.rollout.memory import Rules
 
 _AGAIN_SECONDS = 5.0
 

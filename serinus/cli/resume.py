@@ -18,7 +18,7 @@ from serinus.rollout.canary_release import Spec
 from serinus.rollout.cut import give_back
 from serinus.rollout.deed import Deed, Kind
 from serinus.rollout.hand import HandError, resumed
-from serinus.rollout.reconcile import LOST
+from serinus.rollout.memory import LOST
 
 _TRIES = 3
 

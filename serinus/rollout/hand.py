@@ -10,7 +10,7 @@ from typing import Any
 
 from serinus.rollout.canary_release import Spec
 from serinus.rollout.hold import Approval, Hold
-from serinus.rollout.reconcile import LOST
+from serinus.rollout.memory import LOST
 from serinus.rollout.status import Observation, Status, read_status
 from serinus.rollout.step import allowed_weight, conclude
 from serinus.rollout.violation import Violation

@@ -8,31 +8,17 @@ from dataclasses import replace
 from datetime import datetime
 
 from serinus.rollout.bill import Bill, asked, reckon
-from serinus.rollout.causes import blind, demanded, faded, fades, judged, orphan, overspent, step_before
+from serinus.rollout.causes import blind, fades, orphan, step_before
 from serinus.rollout.deed import Deed, Kind
 from serinus.rollout.demand import Action
 from serinus.rollout.hearing import begin_hearing
 from serinus.rollout.hold import Hold
 from serinus.rollout.judge import Charter
-from serinus.rollout.memory import AGENT, LOST, Decision, Memory, Rules
+from serinus.rollout.memory import AGENT, Decision, Memory, Rules
 from serinus.rollout.moves import moved
 from serinus.rollout.observe import is_due, observe, with_evidence
 from serinus.rollout.step import allowed_weight, conclude
 from serinus.rollout.world import World
-
-# Whoever decides needs these beside `decide`, whichever module they are in.
-__all__ = [
-    "LOST",
-    "Decision",
-    "Memory",
-    "Rules",
-    "decide",
-    "demanded",
-    "faded",
-    "judged",
-    "overspent",
-    "still_served",
-]
 
 
 def decide(

@@ -18,7 +18,7 @@ from serinus.agent.api import Access, Api
 from serinus.agent.place import Place
 from serinus.rollout.canary_release import API_VERSION, PLURAL
 from serinus.rollout.gateway_series import names
-from serinus.rollout.reconcile import Rules
+from serinus.rollout.memory import Rules
 from serinus.rollout.share import CANARY, WEIGHT
 from tests.agent.small_api_server import SmallApiServer, said
 

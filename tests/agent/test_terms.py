@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from serinus.agent.terms import Terms, read_terms, texts
-from serinus.rollout.reconcile import Rules
+from serinus.rollout.memory import Rules
 
 PROOF = "sixteen letters or more"
 

@@ -90,6 +90,15 @@ class Project:
         before["config"] = {key: value for key, value in config.items() if value is not None}
         file.write_text(yaml.safe_dump(before))
 
+    def create(self, **changes: object) -> None:
+        """Write the stack's file and create the stack. What a killed run left of it goes first: it would count here."""
+        self.write_settings(**changes)
+        if self.stack.pulumi("stack", "select", self.name).ok:
+            self.close()
+            self.write_settings(**changes)
+        selected = self.stack.select()
+        assert selected.ok, selected.output
+
     def up_at(self, weight: int) -> Result:
         """`pulumi config set serinus:weight N && pulumi up`, until the gateway routes by it."""
         assert self.stack.set("weight", str(weight)).ok
@@ -121,11 +130,6 @@ def project(
     """A project with a stack that does not exist in the cluster yet; it goes after the module's last test."""
     name = request.module.__name__.rpartition(".")[2].removeprefix("test_").replace("_", "-")
     made = Project(tmp_path_factory.mktemp("project") / name, name, network)
-    made.write_settings()
-    if made.stack.pulumi("stack", "select", name).ok:  # of a run that was killed; what it left would change this one
-        made.close()
-        made.write_settings()
-    selected = made.stack.select()
-    assert selected.ok, selected.output
+    made.create()
     yield made
     leaving.later(made.close)

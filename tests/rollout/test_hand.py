@@ -8,7 +8,7 @@ import pytest
 from serinus.rollout.canary_release import Spec
 from serinus.rollout.hand import HandError, approved, held, resumed
 from serinus.rollout.hold import Approval, Hold
-from serinus.rollout.reconcile import LOST
+from serinus.rollout.memory import LOST
 from serinus.rollout.status import Status, read_status
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

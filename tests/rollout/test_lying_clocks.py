@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from serinus.rollout.causes import demanded, judged
 from serinus.rollout.deed import Kind
 from serinus.rollout.demand import Action, Demand
-from serinus.rollout.reconcile import Decision, Memory, decide, demanded, judged
+from serinus.rollout.memory import Decision, Memory
+from serinus.rollout.reconcile import decide
 from tests.rollout.test_reconcile import RULES, Play
 
 LIES = [timedelta(days=-27 * 365), timedelta(hours=-1), timedelta(), timedelta(hours=1), timedelta(days=5 * 365)]

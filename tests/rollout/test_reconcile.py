@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from serinus.rollout.bill import Bill, Paid
 from serinus.rollout.budget import Spending
+from serinus.rollout.causes import demanded, faded, judged, overspent
 from serinus.rollout.cut import MANAGER
 from serinus.rollout.deed import Kind
 from serinus.rollout.demand import Action, Demand
@@ -19,8 +20,9 @@ from serinus.rollout.gateway_series import ERRORS
 from serinus.rollout.hearing import hear
 from serinus.rollout.hold import Hold
 from serinus.rollout.judge import Charter
+from serinus.rollout.memory import LOST, Decision, Memory, Rules
 from serinus.rollout.objectives import Objectives
-from serinus.rollout.reconcile import LOST, Decision, Memory, Rules, decide, demanded, faded, judged, overspent
+from serinus.rollout.reconcile import decide
 from serinus.rollout.share import CANARY, WEIGHT, cut, share
 from serinus.rollout.status import Status
 from serinus.rollout.verdict import Verdict
