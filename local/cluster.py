@@ -12,11 +12,13 @@ import socket
 import ssl
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from http.client import HTTPException
 from pathlib import Path
 
@@ -44,6 +46,8 @@ BUILD_GIB = 25
 """What the first run writes: Go's modules and objects, the serving environment and uv's copy of it, the images."""
 RUN_GIB = 2
 _START_SECONDS = 90.0
+_PATIENCE_SECONDS = 15.0
+"""A part that runs and gives no answer is only busy, until so long: starting all again would end everybody's pods."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ def up() -> Network:
     _require_space()
     programs = install()
     daemons = [*kubernetes.daemons(net, programs), gateway.daemon(net)]
-    if not kubernetes.knows_its_users() or not _all_healthy(daemons, net):
+    if not kubernetes.knows_its_users() or not _stands(daemons, net):
         with step("clearing what an earlier run left"):
             clear()
         with step("starting the cluster", "10 s"):
@@ -161,7 +165,7 @@ def _start(daemons: list[Daemon], net: Network, programs: Path) -> None:
 def _watch(net: Network) -> None:
     """Start what watches the cluster, or what of it does not run. Traffic goes on meanwhile."""
     watchers = monitoring.daemons(net, debian.monitoring())
-    if _all_healthy(watchers, net):
+    if _stands(watchers, net):
         return
     with step("starting Prometheus and Alertmanager", "2 s"):
         monitoring.prepare(net)
@@ -172,6 +176,16 @@ def _watch(net: Network) -> None:
                 watcher.start()
         for watcher in watchers:
             watcher.wait_until(_probe(watcher, net), _START_SECONDS)
+
+
+def _stands(daemons: list[Daemon], net: Network) -> bool:
+    """Whether every part does its work, now or after a moment of patience with those that run."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while not _all_healthy(daemons, net):
+        if time.monotonic() > deadline or not all(daemon.pid() for daemon in daemons):
+            return False
+        time.sleep(0.2)
+    return True
 
 
 def _all_healthy(daemons: list[Daemon], net: Network) -> bool:
@@ -200,9 +214,12 @@ def _always() -> bool:
 
 
 def _node_ready(net: Network) -> bool:
+    """Whether the kubelet that runs now calls the node ready: what a killed one said last still stands in the API."""
     answer = _asked(f"{net.api}/api/v1/nodes/{kubernetes.NODE}", kubernetes.token("admin"))
     conditions = json.loads(answer)["status"].get("conditions", []) if answer else []
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+    since = int(processes.started("kubelet"))
+    ready = [c["lastHeartbeatTime"] for c in conditions if c["type"] == "Ready" and c["status"] == "True"]
+    return any(datetime.fromisoformat(said).timestamp() >= since for said in ready)
 
 
 def _accepts(path: Path) -> bool:

@@ -113,6 +113,14 @@ def recorded() -> dict[str, int | None]:
     return {name: record["pid"] if _alive(record) else None for name, record in in_order}
 
 
+def started(name: str) -> float:
+    """When the program `name` was last started, in seconds of the wall clock; 0 where it never was."""
+    try:
+        return (RUN / f"{name}.json").stat().st_mtime
+    except OSError:
+        return 0.0
+
+
 def stop_all() -> None:
     """Stop every recorded daemon, and wait until it is gone; the records go too."""
     _stop([record for path in RUN.glob("*.json") if (record := _read_record(path))])

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import threading
 import time
 
 from local import cluster, gateway, kubernetes
@@ -54,4 +55,16 @@ def _failures(project: Project) -> list[Answer]:
 def test_a_warm_up_starts_nothing_again(network: Network) -> None:
     before = cluster.status()
     assert cluster.up().gateway == network.gateway
+    assert cluster.status() == before
+
+
+def test_a_part_that_answers_late_is_waited_for_and_not_started_again(network: Network) -> None:
+    before = cluster.status()
+    stopped = next(part.pid for part in before if part.name == "gateway")
+    assert stopped is not None
+    os.kill(stopped, signal.SIGSTOP)
+    going_on = threading.Timer(5.0, os.kill, (stopped, signal.SIGCONT))
+    going_on.start()
+    assert cluster.up().gateway == network.gateway
+    assert not going_on.is_alive(), "the gateway was started again while it was only stopped"
     assert cluster.status() == before
