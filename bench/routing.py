@@ -10,6 +10,9 @@ left_on_canary              users on the canary after the cut
 share_off_points            the largest distance of a step's users from what the hash predicts
 conversation_switches       conversations of 50 turns by three users that had two releases while the share stood
 conversations_moved_twice   conversations that changed sides more than once while it grew to 100 %
+kept_switches               conversations of 50 turns, begun at 20 %, that had two releases under `conversations: keep`,
+                            while the share grew to 100 % and fell to 5 %; kept_on_canary of them began on the canary
+kept_after_a_cut            of these, those that a cut left on the canary
 spoofed, forged             forged requests that the canary answered, of how many
 examples_misrouted          users of docs/routing.md's examples who got another release than `serinus route` tells
 mode_changes, lost          changes of the way to split under requests, and the requests that got no 200
@@ -51,6 +54,8 @@ BARS = {
     "share_off_points": 0.1,
     "conversation_switches": 0,
     "conversations_moved_twice": 0,
+    "kept_switches": 0,
+    "kept_after_a_cut": 0,
     "spoofed": 0,
     "examples_misrouted": 0,
     "lost": 0,
@@ -109,6 +114,34 @@ def converse(place: Routed) -> dict[str, float]:
             had[name] += releases
     twice = sum(sum(one != other for one, other in itertools.pairwise(releases)) > 1 for releases in had.values())
     return {"conversation_switches": switches, "conversations_moved_twice": twice}
+
+
+def keep(place: Routed) -> dict[str, float]:
+    """Hold kept conversations while the share grows and falls, and through a cut; count those that change sides."""
+    split = place.bucket(conversation=_CONVERSATION, conversations="keep")
+    had: dict[str, list[str]] = {f"conversation-{number}": [] for number in range(CONVERSATIONS)}
+    carried = dict.fromkeys(had, "")
+
+    def speak(turns: int) -> None:
+        for turn in range(turns):
+            asked = [
+                [(_CONVERSATION, name), ("X-User-Id", f"speaker-{turn % 3}"), ("Cookie", carried[name])] for name in had
+            ]
+            for name, answer in zip(had, place.ask_all(asked), strict=True):
+                had[name].append(answer.release)
+                carried[name] = answer.cookie
+
+    weights = (20, 50, 100, 20, 5)
+    for weight in weights:
+        place.split(split, weight)
+        speak(TURNS // len(weights))
+    switches = sum(len(set(releases)) != 1 for releases in had.values())
+    there = sum(releases[0] == "echo-v2" for releases in had.values())
+    assert 0 < there < CONVERSATIONS
+    cut(place)
+    speak(1)
+    left = sum(releases[-1] != "echo-v1" for releases in had.values())
+    return {"kept_switches": switches, "kept_on_canary": there, "kept_after_a_cut": left}
 
 
 def spoof(place: Routed) -> dict[str, float]:
@@ -235,7 +268,7 @@ def main() -> None:
         with routed(network, "bench-routing") as place:
             say("users")
             report |= grow(place, [f"user-{number:05d}" for number in range(given.users)])
-            for part in (converse, spoof, examples, change):
+            for part in (converse, keep, spoof, examples, change):
                 say(part.__name__)
                 report |= part(place)
     missed = [name for name, most in BARS.items() if report[name] > most]

@@ -22,7 +22,7 @@ import pulumi_kubernetes as k8s
 from components.bucketer import CONFIG_FILE, pod
 from components.model_service import PORT_NAME, ModelService
 from serinus.bucketer.config import Config
-from serinus.rollout.share import BUCKET_HEADER, PREFIX
+from serinus.rollout.share import BUCKET_HEADER, KEEP_HEADER, PREFIX
 
 # A bucket that takes longer than this would be felt. Then the user is on the stable release for once.
 _PATIENCE_SECONDS = "1"
@@ -88,8 +88,8 @@ class UserEdge(pulumi.ComponentResource):
             "edge",
             {
                 "auth-url": f"http://{args.gateway}{path}",
-                # Taken from the bucketer's answer alone: what a client says under this name is dropped.
-                "auth-response-headers": BUCKET_HEADER,
+                # Taken from the bucketer's answer alone: what a client says under these names is dropped.
+                "auth-response-headers": f"{BUCKET_HEADER},{KEEP_HEADER}",
                 "upstream-vhost": args.inner_host,
             },
             _to(f"{args.service}-gateway", "/", args.host),

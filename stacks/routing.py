@@ -7,7 +7,8 @@ import pulumi
 from components.model_service import ModelService
 from components.user_edge import UserEdge, UserEdgeArgs
 from serinus.bucketer.config import Config
-from serinus.rollout.buckets import keyed
+from serinus.bucketer.keeping import Keep
+from serinus.rollout.buckets import ALONE, keyed, label
 from serinus.rollout.routing import Match, inner_host, match
 from serinus.rollout.share import PREFIX
 from stacks.settings import Settings
@@ -72,4 +73,16 @@ def bucketer_config(settings: Settings) -> Config:
         tag_header=split.only.header if split.only else "",
         tester_word=split.tester_word,
         testers=tuple(keyed(one.get_secret_value(), salt).hex() for one in settings.testers),
+        keep=_keep(settings) if split.conversations == "keep" else None,
+    )
+
+
+def _keep(settings: Settings) -> Keep:
+    """Return what is kept: a bucket that every share but none has, with a tag that counts where tags do."""
+    only = settings.split.only
+    return Keep(
+        stable=settings.stable.id,
+        canary=settings.canary.id if settings.canary else "",
+        label=label(ALONE.start, only.values[0] if only else ""),
+        seconds=60 * settings.split.keep_minutes,
     )

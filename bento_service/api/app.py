@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.chat import Chat
 from api.desk import Desk
 from api.feedback import Feedback
+from api.keeping import KeepCookie
 from api.openai import OpenAI
 from api.schema import Schema
 from api.wire import error_response
@@ -91,7 +92,10 @@ def build_app(desk: Desk) -> Starlette:
             Route("/openapi.json", Schema(desk.release.id).get, methods=["GET"]),
             Route("/metrics", Exposition(desk).get, methods=["GET"]),
         ],
-        middleware=[Middleware(ReleaseHeader, release_id=desk.release.id)],
+        middleware=[
+            Middleware(ReleaseHeader, release_id=desk.release.id),
+            Middleware(KeepCookie, release_id=desk.release.id),
+        ],
         exception_handlers={
             Refusal: _refused,
             HTTPException: _http_error,

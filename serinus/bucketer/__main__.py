@@ -10,7 +10,6 @@ from pathlib import Path
 from serinus.bucketer.config import ConfigError, read_config
 from serinus.bucketer.decide import Decider
 from serinus.bucketer.server import serve
-from serinus.rollout.share import BUCKET_HEADER
 
 PORT = 8080
 
@@ -19,7 +18,7 @@ async def _run(decider: Decider, host: str, port: int) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    server = await serve(decider, BUCKET_HEADER, host, port)
+    server = await serve(decider, host, port)
     _say("listening", port=server.sockets[0].getsockname()[1])
     await stop.wait()
     server.close()

@@ -6,6 +6,9 @@ No pydantic here: the file is written by the stack from checked settings, and th
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import get_type_hints
+
+from serinus.bucketer.keeping import Keep
 
 
 class ConfigError(ValueError):
@@ -16,7 +19,8 @@ class ConfigError(ValueError):
 class Config:
     """Names are of headers, a cookie and a claim; an empty one is not looked at.
 
-    testers are keyed hashes (`serinus.rollout.buckets.keyed`) of user ids, in hex: no id is kept anywhere.
+    testers are keyed hashes (`serinus.rollout.buckets.keyed`) of user ids, in hex: no id is kept anywhere. Without keep
+    a conversation moves with the share.
     """
 
     salt: str
@@ -27,6 +31,7 @@ class Config:
     tag_header: str = ""
     tester_word: str = ""
     testers: tuple[str, ...] = ()
+    keep: Keep | None = None
 
     def document(self) -> str:
         """Return the file's text."""
@@ -42,12 +47,17 @@ def read_config(path: Path) -> Config:
             f"{path} can't be read ({type(error).__name__}). Mount the bucketer's Secret there."
         ) from None
     texts = {"salt", "header", "cookie", "claim", "conversation", "tag_header", "tester_word"}
-    if not isinstance(found, dict) or set(found) - texts - {"testers"} or not found.get("salt"):
-        raise ConfigError(f"{path} has unknown keys or no salt; allowed keys: {', '.join(sorted({*texts, 'testers'}))}")
-    testers = found.pop("testers", [])
+    allowed = texts | {"testers", "keep"}
+    if not isinstance(found, dict) or set(found) - allowed or not found.get("salt"):
+        raise ConfigError(f"{path} has unknown keys or no salt; allowed keys: {', '.join(sorted(allowed))}")
+    testers, keep = found.pop("testers", []), found.pop("keep", None)
     wrong = sorted(key for key, value in found.items() if not isinstance(value, str))
     if wrong or not isinstance(testers, list) or not all(isinstance(one, str) for one in testers):
         raise ConfigError(
             f"{path}: {', '.join(wrong) or 'testers'} is no text. Write texts, and testers as a list of them."
         )
-    return Config(**found, testers=tuple(testers))
+    types = get_type_hints(Keep)
+    if keep is not None and (not isinstance(keep, dict) or {key: type(value) for key, value in keep.items()} != types):
+        needed = ", ".join(f"{key} ({kind.__name__})" for key, kind in types.items())
+        raise ConfigError(f"{path}: keep can't be used. Write null, or {needed}.")
+    return Config(**found, testers=tuple(testers), keep=Keep(**keep) if keep else None)

@@ -7,9 +7,11 @@ canary, and nobody gets an error for it.
 import base64
 import hmac
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from serinus.bucketer.config import Config
+from serinus.bucketer.keeping import MOST_NOTES, Keep, carried, cookie_of, kept, notes
 from serinus.rollout.buckets import BUCKETS, TAG, keyed, label
 from serinus.rollout.patterns import TESTER
 from serinus.rollout.share import TESTER_COOKIE, TESTER_HEADER
@@ -19,8 +21,15 @@ _LONGEST_TAG = 32
 _LONGEST_TOKEN = 16 * 1024
 
 
+class Decision(NamedTuple):
+    """What is said of a request: label, `07` or `07_VIP` or `tester`, and notes for the releases; empty for none."""
+
+    label: str = ""
+    notes: str = ""
+
+
 class Decider:
-    """Turns headers into a label by one configuration. Pure, and the same time for everybody with an id."""
+    """Turns headers into a decision by one configuration. Pure, and the same time for everybody with an id."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
@@ -29,36 +38,47 @@ class Decider:
         self._testers = frozenset(config.testers)
         self._authorization = "authorization" if config.claim else ""
         names = (config.conversation, config.header, self._authorization, config.tag_header)
-        cookies = ("cookie",) if config.cookie or config.tester_word else ()
+        cookies = ("cookie",) if config.cookie or config.tester_word or config.keep else ()
         self.wanted = frozenset(
             name.lower().encode() for name in (*names, *cookies, TESTER_HEADER if config.tester_word else "") if name
         )
         """The headers that are looked at, in lower case. An alias with an underscore is another header."""
 
-    def label(self, headers: Mapping[bytes, Sequence[bytes]]) -> str:
-        """Return the label, `07` or `07_VIP` or `tester`, empty for none. headers: values by name in lower case."""
-        identity = self._identity(headers)
+    def decide(self, headers: Mapping[bytes, Sequence[bytes]], now: float) -> Decision:
+        """Decide on one request. headers: values by name in lower case; now: seconds of the wall clock."""
+        conversation = _only(headers, self._config.conversation)
+        identity = conversation or self._user(headers)
         if self._knows_the_word(headers):
-            return TESTER
-        if not identity:
-            return ""
+            return Decision(TESTER)
+        if not identity or len(identity) > _LONGEST_ID:
+            return Decision()
         hashed = keyed(identity, self._salt)
         if hashed.hex() in self._testers:
-            return TESTER
-        return label(int.from_bytes(hashed[:8]) % BUCKETS, self._tag(headers))
+            return Decision(TESTER)
+        drawn = label(int.from_bytes(hashed[:8]) % BUCKETS, self._tag(headers))
+        keep = self._config.keep
+        return self._kept(keep, conversation, headers, now, drawn) if keep and conversation else Decision(drawn)
 
-    def _identity(self, headers: Mapping[bytes, Sequence[bytes]]) -> str:
-        """A conversation decides before the user: it must not change sides when somebody else joins it."""
+    def _kept(
+        self, keep: Keep, conversation: str, headers: Mapping[bytes, Sequence[bytes]], now: float, drawn: str
+    ) -> Decision:
+        """Leave a conversation where it began; one that nothing is known of goes by the bucket that it has drawn."""
+        note = _cookie(headers, cookie_of(conversation, self._salt))
+        on = kept(keep, self._salt, conversation, note, now) if note else ""
+        many = not note and carried(_cookies(headers)) >= MOST_NOTES
+        return Decision(
+            drawn if not on else "" if on == keep.stable else keep.label,
+            "" if many else notes(keep, self._salt, conversation, now),
+        )
+
+    def _user(self, headers: Mapping[bytes, Sequence[bytes]]) -> str:
+        """Who asks. A conversation decides before that: it must not change sides when somebody else joins it."""
         config = self._config
-        for found in (
-            _only(headers, config.conversation),
-            _only(headers, config.header),
-            _claim(_only(headers, self._authorization), config.claim),
-            _cookie(headers, config.cookie),
-        ):
-            if found:
-                return found if len(found) <= _LONGEST_ID else ""
-        return ""
+        return (
+            _only(headers, config.header)
+            or _claim(_only(headers, self._authorization), config.claim)
+            or _cookie(headers, config.cookie)
+        )
 
     def _knows_the_word(self, headers: Mapping[bytes, Sequence[bytes]]) -> bool:
         if not self._word:
@@ -82,16 +102,16 @@ def _text(value: bytes) -> str:
 
 
 def _cookie(headers: Mapping[bytes, Sequence[bytes]], name: str) -> str:
-    found = list(_cookies(headers.get(b"cookie", ()), name)) if name else []
+    found = [value for key, value in _cookies(headers) if key == name.encode()] if name else []
     return found[0] if len(found) == 1 else ""
 
 
-def _cookies(lines: Iterable[bytes], name: str) -> Iterable[str]:
-    for line in lines:
+def _cookies(headers: Mapping[bytes, Sequence[bytes]]) -> Iterator[tuple[bytes, str]]:
+    for line in headers.get(b"cookie", ()):
         for part in line.split(b";"):
             key, separator, value = part.partition(b"=")
-            if separator and key.strip() == name.encode():
-                yield _text(value)
+            if separator:
+                yield key.strip(), _text(value)
 
 
 def _claim(authorization: str, claim: str) -> str:

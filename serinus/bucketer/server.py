@@ -6,9 +6,12 @@ no label the answer says nothing, and then the gateway drops what the client sai
 
 import asyncio
 import logging
+import time
+from collections.abc import Callable
 from typing import cast
 
-from serinus.bucketer.decide import Decider
+from serinus.bucketer.decide import Decider, Decision
+from serinus.rollout.share import BUCKET_HEADER, KEEP_HEADER
 
 log = logging.getLogger(__name__)
 
@@ -21,9 +24,9 @@ _HEAD_SECONDS = 10.0
 class Connection(asyncio.Protocol):
     """One connection of the gateway: requests in turn, each answered as soon as its head is there."""
 
-    def __init__(self, decider: Decider, header: str) -> None:
+    def __init__(self, decider: Decider, clock: Callable[[], float]) -> None:
         self._decider = decider
-        self._header = header
+        self._clock = clock
         self._buffer = bytearray()
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -50,7 +53,7 @@ class Connection(asyncio.Protocol):
                 self._transport.close()
                 return
         if len(self._buffer) > _LONGEST_HEAD:
-            self._transport.write(_answer("", self._header))
+            self._transport.write(_answer(Decision()))
             self._transport.close()
         elif self._buffer:
             self._deadline = asyncio.get_running_loop().call_later(_HEAD_SECONDS, self._transport.abort)
@@ -69,16 +72,16 @@ class Connection(asyncio.Protocol):
             elif name in (b"transfer-encoding", b"connection") or (name == b"content-length" and value.strip() != b"0"):
                 # A body is never read. So what follows it can't be found, either.
                 goes_on = goes_on and name == b"connection" and value.strip().lower() == b"keep-alive"
-        self._transport.write(_answer(self._decided(headers), self._header))
+        self._transport.write(_answer(self._decided(headers)))
         return goes_on
 
-    def _decided(self, headers: dict[bytes, list[bytes]]) -> str:
+    def _decided(self, headers: dict[bytes, list[bytes]]) -> Decision:
         try:
-            return self._decider.label(headers)
+            return self._decider.decide(headers, self._clock())
         except Exception as error:
             # A bug of ours must cost no user an answer. No traceback: what was asked, and so an id, may be in it.
             log.error("undecided: %s", type(error).__name__)  # noqa: TRY400
-            return ""
+            return Decision()
 
     def _stop_the_clock(self) -> None:
         if self._deadline is not None:
@@ -86,11 +89,12 @@ class Connection(asyncio.Protocol):
             self._deadline = None
 
 
-def _answer(label: str, header: str) -> bytes:
-    said = f"{header}: {label}\r\n" if label else ""
+def _answer(decision: Decision) -> bytes:
+    said = f"{BUCKET_HEADER}: {decision.label}\r\n" if decision.label else ""
+    said += f"{KEEP_HEADER}: {decision.notes}\r\n" if decision.notes else ""
     return f"HTTP/1.1 200 OK\r\n{said}Content-Length: 0\r\n\r\n".encode()
 
 
-async def serve(decider: Decider, header: str, host: str, port: int) -> asyncio.Server:
-    """Listen. `header` is the one that says the label; port 0 takes any that is free."""
-    return await asyncio.get_running_loop().create_server(lambda: Connection(decider, header), host, port, backlog=1024)
+async def serve(decider: Decider, host: str, port: int, clock: Callable[[], float] = time.time) -> asyncio.Server:
+    """Listen; port 0 takes any that is free. `clock` tells the seconds since 1970."""
+    return await asyncio.get_running_loop().create_server(lambda: Connection(decider, clock), host, port, backlog=1024)

@@ -47,7 +47,8 @@ def route(declared: Declared, user: str, tag: str = "") -> Route:
         return Route("", {weight: _by_chance(weight) for weight in declared.weights}, because)
     value, seen = _value(declared, user, tag)
     roles = {weight: CANARY if _takes(declared, weight, value) else STABLE for weight in declared.weights}
-    return Route(value, roles, f"{seen}; {_first(declared, value)}")
+    but = "; a conversation that has begun stays where it began" if split.conversations == "keep" else ""
+    return Route(value, roles, f"{seen}; {_first(declared, value)}{but}")
 
 
 def shares(declared: Declared) -> list[tuple[int, str, str]]:

@@ -73,10 +73,12 @@ class Split(Record):
     salt_per: Literal["service", "release"] = Field(
         default="service", description="service, or release so that each canary gets other users first"
     )
-    on_rollback: Literal["move"] = Field(
+    conversations: Literal["move", "keep"] = Field(
         default="move",
-        description="move. Conversations kept on a canary that was cut would be kept on a failing release, and no "
-        "gateway remembers which ones run",
+        description="move (a conversation goes with the share) or keep (it ends on the release that it began on)",
+    )
+    keep_minutes: int = Field(
+        default=60, ge=1, le=1440, description="how long a kept conversation may rest, minutes from 1 to 1440"
     )
     gateway: str = Field(
         default="",
@@ -105,6 +107,10 @@ class Split(Record):
         missing = [key for key in _NEEDED_BY[self.by] if not getattr(self, key)]
         if missing:
             raise ValueError(f"by: {self.by} needs {' and '.join(_alias(key) for key in missing)}")
+        if self.conversations == "keep" and not self.conversation:
+            raise ValueError("conversations: keep needs conversation, the header that says which conversation it is")
+        if "keep_minutes" in given and self.conversations != "keep":
+            raise ValueError("keepMinutes has no use without conversations: keep")
         if self.by == "tail" and self.only is not None and "header" in self.only.model_fields_set:
             raise ValueError(
                 "by: tail matches one header, so the tag follows the id in it (`…67_VIP`); drop only.header"
@@ -127,7 +133,8 @@ _USED_BY = {
     "only": ("bucket", "tail"),
     "tester_word": ("bucket", "weight"),
     "salt_per": ("bucket",),
-    "on_rollback": ("bucket",),
+    "conversations": ("bucket",),
+    "keep_minutes": ("bucket",),
     "gateway": ("bucket",),
     "gateway_sources": ("bucket",),
     "image": ("bucket",),

@@ -24,6 +24,8 @@ TESTER_HEADER = "X-Serinus-Tester"
 TESTER_COOKIE = "serinus-tester"
 # What the bucketer says of a user.
 BUCKET_HEADER = "X-User-Bucket"
+# What it brings to the release that answers, for the client: `serinus.bucketer.keeping`.
+KEEP_HEADER = "X-Serinus-Keep"
 TESTER = re.compile(rf"\^{TESTER_WORD.pattern}\$")
 
 # What gateways read as "no"; anything else may switch the canary on.

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from serinus.bucketer.config import Config, ConfigError, read_config
 from serinus.bucketer.decide import Decider
+from serinus.bucketer.keeping import Keep
 from serinus.rollout.buckets import bucket_of, keyed, label
 
 SALT = "a salt of sixteen"
+NOW = 1_790_000_000.5
 HEADER = Config(SALT, header="X-User-Id")
 EVERYTHING = Config(
     SALT,
@@ -23,6 +25,7 @@ EVERYTHING = Config(
     tag_header="X-User-Tag",
     tester_word="let-me-in",
     testers=(keyed("grace", SALT).hex(),),
+    keep=Keep("v1-00000000", "v2-11111111", "00", 3600),
 )
 ADA = label(bucket_of("ada", SALT))
 
@@ -31,7 +34,7 @@ def said(config: Config, *headers: tuple[str, str | bytes]) -> str:
     found: dict[bytes, list[bytes]] = {}
     for name, value in headers:
         found.setdefault(name.lower().encode(), []).append(value if isinstance(value, bytes) else value.encode())
-    return Decider(config).label(found)
+    return Decider(config).decide(found, NOW).label
 
 
 def token(document: object) -> str:
@@ -112,7 +115,19 @@ def test_the_configuration_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"salt": ""}', '{"salt": "s", "more": 1}', '{"salt": 1}', '{"salt": "s", "testers": [1]}']
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"salt": ""}',
+        '{"salt": "s", "more": 1}',
+        '{"salt": 1}',
+        '{"salt": "s", "testers": [1]}',
+        '{"salt": "s", "keep": {}}',
+        '{"salt": "s", "keep": "v1"}',
+        '{"salt": "s", "keep": {"stable": "v1", "canary": "v2", "label": "00", "seconds": "60"}}',
+    ],
 )
 def test_a_configuration_that_cannot_be_used_is_refused_without_its_values(tmp_path: Path, text: str) -> None:
     file = tmp_path / "config.json"

@@ -28,7 +28,7 @@ async def exchange(*pieces: bytes, most: int, ends: bool = False) -> tuple[bytes
 
     An end that should come is waited for.
     """
-    server = await serve(Decider(CONFIG), "X-User-Bucket", "127.0.0.1", 0)
+    server = await serve(Decider(CONFIG), "127.0.0.1", 0)
     async with server:
         reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
         for piece in pieces:
@@ -73,7 +73,7 @@ def test_a_bug_costs_no_user_an_answer(monkeypatch: pytest.MonkeyPatch, caplog: 
     def broken(*_: object) -> str:
         raise RuntimeError("ada is broken")
 
-    monkeypatch.setattr(Decider, "label", broken)
+    monkeypatch.setattr(Decider, "decide", broken)
     assert asyncio.run(exchange(ASK, most=len(NOBODY))) == (NOBODY, False)
     assert "undecided: RuntimeError" in caplog.text
     assert "ada" not in caplog.text

@@ -34,11 +34,12 @@ _KINDS = {"Ingress": "networking.k8s.io/v1", "Service": "v1"}
 
 
 class Answer(NamedTuple):
-    """Status, the release that answered (empty: none did), and seconds."""
+    """Status, the release that answered (empty: none did), seconds, and the cookie that it set."""
 
     status: int
     release: str
     seconds: float
+    cookie: str = ""
 
 
 class _Answers(BaseHTTPRequestHandler):
@@ -48,7 +49,12 @@ class _Answers(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.send_response(200)
-        self.send_header("X-Serinus-Release", str(getattr(self.server, "release", "")))
+        release = str(getattr(self.server, "release", ""))
+        self.send_header("X-Serinus-Release", release)
+        # As the model service does: its own note of those that the gateway brings.
+        for key, cookie in json.loads(self.headers.get("X-Serinus-Keep", "{}")).items():
+            if key.rpartition("-")[0] == release:
+                self.send_header("Set-Cookie", cookie)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -170,7 +176,8 @@ class Routed:
             reply = self._pool.request("POST", url or f"{self.network.gateway}/chat", body=b"{}", headers=found)
         except urllib3.exceptions.HTTPError:
             return Answer(0, "", time.monotonic() - started)
-        return Answer(reply.status, reply.headers.get("X-Serinus-Release", ""), time.monotonic() - started)
+        cookie = reply.headers.get("Set-Cookie", "").partition(";")[0]
+        return Answer(reply.status, reply.headers.get("X-Serinus-Release", ""), time.monotonic() - started, cookie)
 
     def ask_all(self, requests: Iterable[Sequence[tuple[str, str]]]) -> list[Answer]:
         """Send many, some at a time; the answers in their order."""

@@ -117,6 +117,37 @@ def test_of_the_buckets_only_those_with_a_tag_and_testers_on_top(place: Routed) 
     assert canaries(place, testers) == {"by id", "by header", "by cookie"}
 
 
+def test_a_kept_conversation_ends_where_it_began_until_a_cut(place: Routed) -> None:
+    split = place.bucket(conversation="X-Conversation-Id", conversations="keep")
+    talks = [f"talk-{number:03d}" for number in range(100)]
+    carried: dict[str, str] = {}
+
+    def turn(begun: Sequence[str]) -> dict[str, str]:
+        """One more turn of these, each with what its answers have set; return who answered."""
+        headers = [[("X-Conversation-Id", talk), ("Cookie", carried.get(talk, "a=b"))] for talk in begun]
+        answers = dict(zip(begun, place.ask_all(headers), strict=True))
+        assert {answer.status for answer in answers.values()} == {200}
+        carried.update({talk: answer.cookie for talk, answer in answers.items()})
+        return {talk: answer.release for talk, answer in answers.items()}
+
+    place.split(split, 20)
+    begun = turn(talks[:50])
+    assert begun == {talk: "echo-v2" if bucket_of(talk, SALT) < 20 else "echo-v1" for talk in talks[:50]}
+    for weight in (50, 100, 5):
+        place.split(split, weight)
+        assert turn(talks[:50]) == begun
+        # Who begins now goes with the share, and so does who carries nothing.
+        there = {talk for talk in talks[50:] if bucket_of(talk, SALT) < weight}
+        assert {talk for talk, release in turn(talks[50:]).items() if release == "echo-v2"} == there
+        for talk in talks[50:]:
+            del carried[talk]
+    assert place.live
+    place.cut(cut_of(place.live["Ingress/chat-canary"].inputs["metadata"]["annotations"]))
+    assert set(turn(talks[:50]).values()) == {"echo-v1"}
+    place.split(split, 100)
+    assert set(turn(talks[:50]).values()) == {"echo-v1"}
+
+
 def test_leaving_the_buckets_loses_no_request(place: Routed) -> None:
     place.split(place.bucket(), 0)
     assert place.change({"by": "weight"}, 0) == []

@@ -55,6 +55,11 @@ def test_a_tester_is_on_the_canary_from_the_first_rung_on() -> None:
     assert (told.value, set(told.roles.values())) == ("tester", {CANARY})
 
 
+def test_of_kept_conversations_it_is_said_that_those_that_run_stay() -> None:
+    kept = Split.model_validate(BUCKET | {"conversation": "X-Conversation-Id", "conversations": "keep"})
+    assert route(Declared(kept, LADDER, SALT), "talk-1").because.endswith("begun stays where it began")
+
+
 def test_of_requests_nobody_can_tell() -> None:
     told = route(declared("weight"), "ada")
     assert list(told.roles.values()) == [CHANCE, CHANCE, CHANCE, CANARY]

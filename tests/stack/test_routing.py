@@ -13,11 +13,12 @@ import yaml
 
 from serinus.bucketer.config import Config
 from serinus.bucketer.decide import Decider
+from serinus.bucketer.keeping import Keep
 from serinus.cli.declared import read_stack
 from serinus.rollout.buckets import keyed
 from serinus.rollout.route import Declared, route
 from serinus.rollout.routing import Split
-from serinus.rollout.share import BUCKET_HEADER, CANARY, HEADER, PATTERN, PREFIX, WEIGHT, share
+from serinus.rollout.share import BUCKET_HEADER, CANARY, HEADER, KEEP_HEADER, PATTERN, PREFIX, WEIGHT, share
 from stacks.settings import SettingsError
 from tests.stack.mocked_engine import ROOT, Run, run_program
 
@@ -52,7 +53,8 @@ def host(run: Run, name: str) -> str:
 def config(run: Run) -> Config:
     secret = run["Secret/chat-bucketer"].inputs["stringData"]["value"]
     found: dict[str, Any] = json.loads(secret["config.json"])
-    return Config(**found | {"testers": tuple(found["testers"])})
+    keep = Keep(**found["keep"]) if found["keep"] else None
+    return Config(**found | {"testers": tuple(found["testers"]), "keep": keep})
 
 
 def test_a_tail_changes_only_what_the_canarys_ingress_says(program: Program) -> None:
@@ -74,7 +76,8 @@ def test_buckets_are_matched_behind_an_edge_that_overwrites_what_clients_say(pro
     assert host(run, "chat-stable") == host(run, "chat-canary") == INNER
     edge = annotations(run, "chat-edge")
     assert edge["auth-url"] == "http://10.0.3.4/.serinus/serinus/chat/bucket"
-    assert edge["auth-response-headers"] == annotations(run, "chat-canary")["canary-by-header"] == BUCKET_HEADER
+    assert annotations(run, "chat-canary")["canary-by-header"] == BUCKET_HEADER
+    assert edge["auth-response-headers"].split(",") == [BUCKET_HEADER, KEEP_HEADER]
     assert edge["upstream-vhost"] == INNER
     for name in ("chat-stable", "chat-canary"):
         assert annotations(run, name)["whitelist-source-range"] == "10.0.3.4/32"
@@ -131,6 +134,23 @@ def test_a_salt_per_release_deals_anew_for_each_canary_and_restarts_the_bucketer
     assert config(one).salt.startswith(f"{SALT}/v2-")
     template = "Deployment/chat-bucketer"
     assert one[template].inputs != other[template].inputs
+
+
+def test_the_bucketer_keeps_conversations_on_the_releases_that_users_can_be_on_now(program: Program) -> None:
+    keep = {"conversation": "X-Conversation-Id", "conversations": "keep", "keepMinutes": 5, "only": {"values": ["VIP"]}}
+    split = BUCKET["split"] | keep  # type: ignore[operator]  # a table of two kinds
+    trial, swapped = (
+        program(**BUCKET | {"split": split, "weight": 0}, stable=stable, canary=canary)
+        for stable, canary in (("v1", "v2"), ("v2", ""))
+    )
+    found, later = config(trial).keep, config(swapped).keep
+    assert found
+    assert later
+    assert (found.label, found.seconds) == ("00_VIP", 300)
+    assert found.stable.startswith("v1-")
+    assert found.canary == later.stable
+    assert later.canary == ""
+    assert config(program(**BUCKET)).keep is None
 
 
 def test_testers_are_kept_as_keyed_hashes(program: Program) -> None:
@@ -198,7 +218,7 @@ def _value(run: Run, split: Split, user: str, tag: str) -> str:
     headers = {split.header.lower().encode(): [user.encode()]}
     if split.only and tag:
         headers[split.only.header.lower().encode()] = [tag.encode()]
-    return Decider(config(run)).label(headers)
+    return Decider(config(run)).decide(headers, 0).label
 
 
 @pytest.mark.parametrize(
