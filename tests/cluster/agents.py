@@ -56,9 +56,9 @@ def told(path: str, body: object, token: str = PROOF) -> urllib.request.Request:
 
 
 class Watched:
-    """A project whose canary an agent watches on these terms. Its release fails each request while `broken` says so."""
+    """A project whose canary an agent watches on these terms, with `more` settings. Its release can be broken."""
 
-    def __init__(self, project: Project, terms: Mapping[str, str] | None = None) -> None:
+    def __init__(self, project: Project, terms: Mapping[str, object] | None = None, **more: object) -> None:
         self.project = project
         namespace = project.name
         self.ingress_path = f"/apis/networking.k8s.io/v1/namespaces/{namespace}/ingresses/chat-canary"
@@ -66,15 +66,16 @@ class Watched:
         self.api = Api()
         self.rescuer = Api("ada", BREAK_GLASS)
         (project.folder / "releases" / "echo-drill.yaml").write_text(_RELEASE)
-        project.write_settings(
-            canary="echo-drill",
-            weight=0,
-            guard=True,
-            breakGlass=BREAK_GLASS,
-            ladder=[{"weight": WEIGHT_ON_TRIAL}, {"weight": 100}],
-            agent=terms or True,
-            agentToken=PROOF,
-        )
+        settings: dict[str, object] = {
+            "canary": "echo-drill",
+            "weight": 0,
+            "guard": True,
+            "breakGlass": BREAK_GLASS,
+            "ladder": [{"weight": WEIGHT_ON_TRIAL}, {"weight": 100}],
+            "agent": terms or True,
+            "agentToken": PROOF,
+        }
+        project.write_settings(**settings | more)
 
     def declare(self) -> None:
         """Bring the stack up with the canary at rest, and wait until the agent sees it."""
