@@ -16,6 +16,7 @@ from pathlib import Path
 import yaml
 
 from local import engine, places
+from serinus.cli.pack import pack_configuration
 from serinus.cli.scratch import scratch
 
 
@@ -53,8 +54,8 @@ class Result:
 class Stack:
     """One stack of the project in `folder`, driven with the project's policy pack.
 
-    `environment` is added to the process's own for each command. `policies` names the pack's configuration in the
-    project's policies/: "dev" is dev.json. Without such a file the pack's own defaults hold, which are the strict ones.
+    `environment` is added to the process's own for each command. `policies` names the pack's configuration, as
+    `serinus.cli.pack` says; LocalError where it has no file.
     """
 
     def __init__(self, folder: Path, name: str, environment: Mapping[str, str], policies: str, log: Path) -> None:
@@ -62,12 +63,11 @@ class Stack:
         self.name = name
         self.log = log
         self._environment = {**os.environ, **environment}
-        pack = folder / "policies"
-        config = pack / f"{policies}.json"
+        config = pack_configuration(folder, policies, name)
         self._policies = [
             "--policy-pack",
-            str(pack),
-            *(["--policy-pack-config", str(config)] if config.exists() else []),
+            str(folder / "policies"),
+            *(["--policy-pack-config", str(config)] if config else []),
         ]
 
     def select(self) -> Result:

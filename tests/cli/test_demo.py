@@ -95,8 +95,9 @@ def test_the_seconds_of_an_update_are_those_of_the_last_one_that_went_well() -> 
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A checkout with the dev stack's file."""
-    for part in ("Pulumi.yaml", "Pulumi.dev.yaml"):
+    """A checkout with the dev stack's files."""
+    (tmp_path / "policies").mkdir()
+    for part in ("Pulumi.yaml", "Pulumi.dev.yaml", "policies/dev.json"):
         (tmp_path / part).write_text((places.ROOT / part).read_text())
     monkeypatch.setattr(places, "ROOT", tmp_path)
     monkeypatch.setattr(project, "FOLDER", tmp_path / "build" / "demo")

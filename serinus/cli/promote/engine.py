@@ -27,6 +27,7 @@ from semver import VersionInfo
 from local.errors import LocalError
 from local.processes import kill_tree
 from serinus.cli.engine_events import read_preview
+from serinus.cli.pack import pack_configuration
 from serinus.cli.promote.interrupts import Interrupts
 from serinus.cli.scratch import scratch
 from serinus.rollout.plan import Preview
@@ -159,7 +160,8 @@ class Engine:
         interrupts: Interrupts,
         log: Path,
     ) -> None:
-        """`policies` names the pack's configuration, policies/<it>.json. Raises LocalError: no engine, no stack."""
+        """`policies` names the pack's configuration. Raises LocalError: no engine, no stack, no such configuration."""
+        config = pack_configuration(folder, policies, stack)
         self._project = folder / "Pulumi.yaml"
         self._log = log
         self._command = Command(environment, interrupts)
@@ -176,9 +178,8 @@ class Engine:
         except CommandError as error:
             interrupts.check()
             raise LocalError(f"the stack {stack} can't be selected: {_words(error)}") from None
-        pack, config = folder / "policies", folder / "policies" / f"{policies}.json"
-        self._policies: dict[str, list[str]] = {"policy_packs": [str(pack)]}
-        if config.exists():
+        self._policies: dict[str, list[str]] = {"policy_packs": [str(folder / "policies")]}
+        if config:
             self._policies["policy_pack_configs"] = [str(config)]
         self._interrupts = interrupts
 
