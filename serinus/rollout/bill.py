@@ -6,12 +6,12 @@ counted before goes on to count.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from serinus.rollout.budget import MOST_MONEY, Budget, Price, Spending, check_budget, forecast
+from serinus.rollout.budget import MOST_MONEY, Budget, Price, Spending, check_budget, forecast, midnight
 from serinus.rollout.demand import Action
 from serinus.rollout.record import Moment, Record
 from serinus.rollout.violation import Violation
@@ -74,11 +74,6 @@ class Paid:
     def counts(self, release: str, tick: datetime) -> bool:
         """Tell whether this is of that release, and news."""
         return self.release == release and tick - self.tick <= _FRESH
-
-
-def midnight(now: datetime) -> datetime:
-    """Return when the day began."""
-    return datetime.combine(now.astimezone(UTC).date(), time.min, tzinfo=UTC)
 
 
 def windows(now: datetime, step_since: datetime) -> tuple[int, int]:

@@ -58,15 +58,16 @@ class Spending:
     recent_seconds: float
 
 
-def forecast(spending: Spending, now: datetime, growth: float = 1.0) -> float:
-    """Return the cost of the day at its end if it goes on as recently, times `growth`.
+def midnight(now: datetime) -> datetime:
+    """Return when the day of `now` began. It is UTC's, wherever the caller is."""
+    return datetime.combine(now.astimezone(UTC).date(), time.min, tzinfo=UTC)
 
-    The day ends at midnight in the time zone of `now`.
-    """
+
+def forecast(spending: Spending, now: datetime, growth: float = 1.0) -> float:
+    """Return the cost of the day at its end if it goes on as recently, times `growth`."""
     if not spending.recent_seconds:
         return spending.today
-    midnight = datetime.combine(now.date() + timedelta(days=1), time.min, tzinfo=now.tzinfo)
-    remaining = (midnight.astimezone(UTC) - now.astimezone(UTC)).total_seconds()
+    remaining = (midnight(now) + timedelta(days=1) - now).total_seconds()
     return spending.today + growth * spending.recent / spending.recent_seconds * remaining
 
 
