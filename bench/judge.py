@@ -12,6 +12,7 @@ usage: python bench/judge.py [--runs N] [--seed N] [--jobs N]
 import argparse
 import json
 import math
+import os
 import statistics
 import time
 from collections.abc import Callable
@@ -196,7 +197,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--runs", type=int, default=1000, help="simulated hours per cell")
     options.add_argument("--seed", type=int, default=1)
-    options.add_argument("--jobs", type=int, default=1, help="processes")
+    options.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes, one for each core by default")
     chosen = options.parse_args()
     cpu = look_cpu_seconds(1000)
     worst, found = 0.0, {}
