@@ -10,7 +10,7 @@ from local.places import ROOT
 from tests.cluster.conftest import Project
 
 WEIGHT = "nginx.ingress.kubernetes.io/canary-weight"
-LOAD_SECONDS = 20
+LOAD_SECONDS = 8
 
 
 @pytest.fixture(scope="module", autouse=True)
