@@ -66,13 +66,17 @@ def pause_archive() -> Path:
 
 
 def code_files() -> list[Path]:
-    """The files of the service that go into the image: its code and what names its dependencies, not its tests."""
+    """The files of the service that go into the image: its code and what names its dependencies.
+
+    Not its tests, nor what they leave behind: else each of their runs would make another image.
+    """
     return [
         path
         for path in sorted(CODE.rglob("*"))
         if path.is_file()
-        and not {"tests", "__pycache__", ".venv", "build"} & set(path.relative_to(CODE).parts)
-        and not path.name.startswith(".")
+        and not any(
+            part in {"tests", "__pycache__", "build"} or part.startswith(".") for part in path.relative_to(CODE).parts
+        )
     ]
 
 
