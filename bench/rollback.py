@@ -27,7 +27,7 @@ from concurrent.futures import ThreadPoolExecutor
 from bench.against.healthy import rolled_back
 from bench.against.race import RIVALS, seconds_to_zero
 from bench.load import sending
-from bench.trial import raise_weight, resume, watched_stack
+from bench.trial import resume, watched_stack
 from local import cluster, engine, gateway, lock
 from local.places import Network
 from serinus.cli.cluster import bring_up
@@ -41,7 +41,7 @@ _SECONDS = 60.0
 
 def fail_once(watched: Watched, healthy: float) -> tuple[float, int]:
     """Break the canary under load; seconds from the first failed answer to the canary's last request, and failures."""
-    raise_weight(watched)
+    watched.rise_at_once()
     with sending(watched.project.client(32), "echo-drill") as load:
         time.sleep(healthy)
         watched.break_canary()
@@ -54,7 +54,7 @@ def fail_once(watched: Watched, healthy: float) -> tuple[float, int]:
 
 def demand_once(watched: Watched) -> tuple[float, float]:
     """Demand a rollback; seconds until the gateway routes nothing to the canary, and until the demand is answered."""
-    raise_weight(watched)
+    watched.rise_at_once()
     began = time.monotonic()
 
     def ask() -> float:

@@ -5,14 +5,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from local import gateway
 from local.places import Network
 from serinus.cli import resume as resuming
-from serinus.rollout.share import WEIGHT
-from tests.cluster.agents import WEIGHT_ON_TRIAL, Watched
+from tests.cluster.agents import Watched
 from tests.cluster.conftest import Project
-
-_SECONDS = 60.0
 
 
 @contextmanager
@@ -27,15 +23,6 @@ def watched_stack(name: str, network: Network, terms: Mapping[str, str] | None =
             yield watched
         finally:
             project.close()
-
-
-def raise_weight(watched: Watched) -> None:
-    """Put the canary on trial by breaking the glass, and wait until gateway and agent know."""
-    change = {"metadata": {"annotations": {WEIGHT: str(WEIGHT_ON_TRIAL)}}}
-    raised = watched.rescuer.patch(watched.ingress_path, change)
-    assert raised.ok, raised.message
-    gateway.wait_for_weight(watched.project.name, "chat", WEIGHT_ON_TRIAL, _SECONDS)
-    watched.until(lambda: watched.status.get("weight") == WEIGHT_ON_TRIAL)
 
 
 def resume(watched: Watched) -> None:

@@ -5,7 +5,7 @@ import time
 from bench.chaos.odd_prometheus import WELL
 from bench.chaos.stage import Scenario, Stage
 from bench.load import Load, sending
-from bench.trial import raise_weight, resume
+from bench.trial import resume
 from serinus.rollout.cut import holds
 
 REPLICAS = 2
@@ -16,7 +16,7 @@ def play(scenario: Scenario, stage: Stage) -> None:
     """Play it once under load, look at its end, and make all ready for the next. AssertionError: a wrong end."""
     before = len(stage.cuts())
     if scenario.at:
-        raise_weight(stage.watched)
+        stage.watched.rise_at_once()
     try:
         with sending(stage.project.client(32), "echo-drill") as load:
             scenario.play(stage, load)

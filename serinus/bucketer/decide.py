@@ -64,7 +64,7 @@ class Decider:
     ) -> Decision:
         """Leave a conversation where it began; one that nothing is known of goes by the bucket that it has drawn."""
         note = _cookie(headers, cookie_of(conversation, self._salt))
-        on = kept(keep, self._salt, conversation, note, now) if note else ""
+        on = kept(keep, self._salt, conversation, note, now)
         many = not note and carried(_cookies(headers)) >= MOST_NOTES
         return Decision(
             drawn if not on else "" if on == keep.stable else keep.label,

@@ -130,6 +130,13 @@ class Watched:
         self.project.up_at(WEIGHT_ON_TRIAL)
         self.until(lambda: self.status.get("weight") == WEIGHT_ON_TRIAL)
 
+    def rise_at_once(self) -> None:
+        """Put the canary on trial past any rung by breaking the glass, and wait until gateway and agent know."""
+        raised = self.rescuer.patch(self.ingress_path, {"metadata": {"annotations": {WEIGHT: str(WEIGHT_ON_TRIAL)}}})
+        assert raised.ok, raised.message
+        gateway.wait_for_weight(self.project.name, "chat", WEIGHT_ON_TRIAL, _SECONDS)
+        self.until(lambda: self.status.get("weight") == WEIGHT_ON_TRIAL)
+
     def wait_for_the_cut(self) -> None:
         """Wait until the Ingress is cut, the gateway follows, and the hold says why."""
         self.until(lambda: self.weight == "0")

@@ -8,7 +8,6 @@ import pytest
 
 from local.network import ENTER
 from local.places import GATEWAY_METRICS_PORT, Network
-from serinus.rollout.share import WEIGHT
 from tests.cluster.agents import WEIGHT_ON_TRIAL, Watched
 from tests.cluster.conftest import Project
 
@@ -26,13 +25,6 @@ def watched(project: Project, network: Network) -> Watched:
     return made
 
 
-def on_trial(watched: Watched) -> None:
-    """Raise past the first step at once, which only who may break the glass can do."""
-    change = {"metadata": {"annotations": {WEIGHT: str(WEIGHT_ON_TRIAL)}}}
-    assert watched.rescuer.patch(watched.ingress_path, change).ok
-    watched.until(lambda: watched.status.get("weight") == WEIGHT_ON_TRIAL)
-
-
 @contextmanager
 def unseen(network: Network) -> Iterator[None]:
     """Let no pod reach the gateway's counters. Users' requests go on."""
@@ -46,7 +38,7 @@ def unseen(network: Network) -> Iterator[None]:
 
 
 def test_a_canary_that_nobody_sees_any_more_is_held_and_goes_one_step_back(watched: Watched, network: Network) -> None:
-    on_trial(watched)
+    watched.rise_at_once()
     with unseen(network):
         watched.until(lambda: "hold" in watched.status)
         assert "blind" in watched.status["hold"]["reason"]
@@ -59,7 +51,7 @@ def test_a_canary_that_nobody_sees_any_more_is_held_and_goes_one_step_back(watch
 
 def test_a_canary_that_has_spent_the_days_money_is_cut(watched: Watched) -> None:
     watched.resume()
-    on_trial(watched)
+    watched.rise_at_once()
     answers = watched.project.client().ask_all([f"user-{number}" for number in range(60)], ["hello"], concurrency=4)
     assert any(answer.release.startswith("echo-drill-") for answer in answers)
     watched.wait_for_the_cut()

@@ -45,7 +45,7 @@ def test_no_request_fails_while_the_weight_moves_under_load(project: Project) ->
     assert len(load.answers) > 200
 
 
-@pytest.mark.parametrize(("command", "weight"), [("preview", 50), ("up", 6), ("up", 100)])
+@pytest.mark.parametrize(("command", "weight"), [("preview", 50), ("preview", 6), ("up", 80), ("up", 100)])
 def test_a_jump_is_refused_and_nothing_changes(project: Project, command: str, weight: int) -> None:
     before = project.annotations()
     assert project.stack.set("weight", str(weight)).ok

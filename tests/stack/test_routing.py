@@ -24,10 +24,13 @@ from tests.stack.mocked_engine import ROOT, Run, run_program
 
 SALT = "a salt of sixteen"
 INNER = "chat.serinus.serinus.internal"
-BUCKET = {
-    "split": {"by": "bucket", "gateway": "10.0.3.4", "gatewaySources": ["10.0.3.4/32"], "image": "bucketer:1"},
-    "salt": SALT,
+SPLIT: dict[str, object] = {
+    "by": "bucket",
+    "gateway": "10.0.3.4",
+    "gatewaySources": ["10.0.3.4/32"],
+    "image": "bucketer:1",
 }
+BUCKET = {"split": SPLIT, "salt": SALT}
 Program = Callable[..., Run]
 
 
@@ -93,7 +96,7 @@ def test_the_stable_release_answers_for_a_bucketer_that_does_not(program: Progra
 
 
 def test_a_gateway_with_a_name_and_a_port_gets_a_rule_of_its_own(program: Program) -> None:
-    split = BUCKET["split"] | {"gateway": "traefik.traefik.svc:8000"}  # type: ignore[operator]  # a table of two kinds
+    split = SPLIT | {"gateway": "traefik.traefik.svc:8000"}
     run = program(**BUCKET | {"split": split})
     assert host(run, "chat-buckets") == "traefik.traefik.svc"
     assert annotations(run, "chat-edge")["auth-url"].startswith("http://traefik.traefik.svc:8000/")
@@ -128,7 +131,7 @@ def test_a_step_changes_the_pattern_and_restarts_no_bucketer(program: Program) -
 
 
 def test_a_salt_per_release_deals_anew_for_each_canary_and_restarts_the_bucketer(program: Program) -> None:
-    split = BUCKET["split"] | {"saltPer": "release"}  # type: ignore[operator]  # a table of two kinds
+    split = SPLIT | {"saltPer": "release"}
     one, other = (program(**BUCKET | {"split": split, "weight": 0}, canary=canary) for canary in ("v2", "echo-v2"))
     assert config(one).salt != config(other).salt
     assert config(one).salt.startswith(f"{SALT}/v2-")
@@ -138,7 +141,7 @@ def test_a_salt_per_release_deals_anew_for_each_canary_and_restarts_the_bucketer
 
 def test_the_bucketer_keeps_conversations_on_the_releases_that_users_can_be_on_now(program: Program) -> None:
     keep = {"conversation": "X-Conversation-Id", "conversations": "keep", "keepMinutes": 5, "only": {"values": ["VIP"]}}
-    split = BUCKET["split"] | keep  # type: ignore[operator]  # a table of two kinds
+    split = SPLIT | keep
     trial, swapped = (
         program(**BUCKET | {"split": split, "weight": 0}, stable=stable, canary=canary)
         for stable, canary in (("v1", "v2"), ("v2", ""))
