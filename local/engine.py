@@ -53,7 +53,9 @@ def environment() -> dict[str, str]:
     settings = {
         "PATH": f"{BIN}:{Path(sys.executable).parent}:{_path_without_ours()}",
         "KUBECONFIG": str(KUBECONFIG),
-        "PULUMI_BACKEND_URL": f"file://{_STATE_STORE}",
+        # By default the store keeps the attributes of each file in a second one, written in place. An engine killed
+        # meanwhile leaves that one empty, and every later command ends with "failed to load checkpoint: EOF".
+        "PULUMI_BACKEND_URL": f"file://{_STATE_STORE}?metadata=skip",
         "PULUMI_CONFIG_PASSPHRASE": _PASSPHRASE,
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         # Where this is set, every command would compile the program and the policy pack again: two seconds.

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from local import processes
-from local.places import ROOT
+from local.places import ROOT, STATE
 from tests.cluster.conftest import Project
 
 WEIGHT = "nginx.ingress.kubernetes.io/canary-weight"
@@ -53,6 +53,12 @@ def test_a_killed_up_is_told_and_another_one_finishes_the_work(project: Project)
     )
     assert refreshed.ok, refreshed.output
     project.up_at(5)
+
+
+def test_no_file_of_the_state_is_written_in_place(project: Project) -> None:
+    # The engine renames a whole file over each. What it keeps beside them it does not: a kill would leave half of one.
+    assert project.stack.select().ok
+    assert not list((STATE / "pulumi").rglob("*.attrs"))
 
 
 def _start_and_kill(project: Project) -> None:
