@@ -22,6 +22,7 @@ from serinus.cli.main import app
 from serinus.rollout.alert_guards import DEFAULTS, Guard
 from serinus.rollout.canary_release import API_VERSION, KIND, crd
 from serinus.rollout.manifest import Release
+from serinus.rollout.yaml_text import read_yaml
 from stacks.settings import Settings
 
 ROOT = Path(__file__).parents[1]
@@ -41,7 +42,7 @@ def pages() -> dict[str, str]:
 
 def settings_page(project: str) -> str:
     """Return the page of a stack's settings; `project` is the text of Pulumi.yaml, which has the defaults."""
-    declared: Mapping[str, Mapping[str, Any]] = yaml.safe_load(project)["config"]
+    declared: Mapping[str, Mapping[str, Any]] = read_yaml(project)["config"]
     rows, parts = [], []
     for name, field in Settings.model_fields.items():
         about = declared.get(name, {})

@@ -16,6 +16,8 @@ from typing import Any
 
 import yaml
 
+from serinus.rollout.yaml_text import read_yaml
+
 _EXEC_SECONDS = 10.0
 
 
@@ -73,8 +75,7 @@ def _documents(kubeconfig: str, environ: Mapping[str, str]) -> Files:
 
 
 def _parsed(text: str) -> Mapping[str, Any]:
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    found: Mapping[str, Any] = yaml.load(text, Loader=loader)  # noqa: S506 (both loaders are the safe one)
+    found: Mapping[str, Any] = read_yaml(text)
     return found
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import yaml
 
+from serinus.rollout.yaml_text import read_yaml
+
 
 class KubeconfigError(ValueError):
     """A kubeconfig file that is missing or can't be read; the message says which and why."""
@@ -28,7 +30,7 @@ def context_names(files: list[Path]) -> list[str]:
 
 def _names(file: Path) -> list[str]:
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content = read_yaml(file.read_text(encoding="utf-8"))
         return [str(context["name"]) for context in content["contexts"] or []]
     except OSError as error:
         raise KubeconfigError(f"{file} can't be read: {error.strerror}") from None

@@ -15,6 +15,8 @@ from typing import Any, Self
 import aiohttp
 import yaml
 
+from serinus.rollout.yaml_text import read_yaml
+
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
@@ -68,9 +70,9 @@ class Access:
         token = self.bearer()
         return {"Authorization": f"Bearer {token}"} if token else {}
 
-    def trust(self) -> ssl.SSLContext:
-        """Return whom to believe."""
-        return ssl.create_default_context(cadata=self.authority or None)
+    def trust(self) -> ssl.SSLContext | bool:
+        """Return whom to believe, as aiohttp takes it. True: those whom the system believes."""
+        return ssl.create_default_context(cadata=self.authority) if self.authority else True
 
 
 def in_cluster(environ: Mapping[str, str], account: Path = _ACCOUNT) -> Access:
@@ -89,7 +91,7 @@ def from_kubeconfig(file: Path, context: str = "") -> Access:
     Raises AccessError.
     """
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content = read_yaml(file.read_text(encoding="utf-8"))
         chosen = _named(content, "contexts", "context", context or content["current-context"])
         cluster = _named(content, "clusters", "cluster", chosen["cluster"])
         user = _named(content, "users", "user", chosen["user"])

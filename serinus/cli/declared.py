@@ -16,6 +16,7 @@ from serinus.rollout.complaints import complaints
 from serinus.rollout.manifest import ManifestError, load_release
 from serinus.rollout.route import Declared
 from serinus.rollout.routing import Split
+from serinus.rollout.yaml_text import read_yaml
 
 _SECONDS = 30.0
 
@@ -106,7 +107,7 @@ def _release_id(root: Path, name: str) -> str:
 
 def _yaml(file: Path) -> dict[str, Any]:
     try:
-        found = yaml.safe_load(file.read_text(encoding="utf-8"))
+        found = read_yaml(file.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
         raise LocalError(f"{file} can't be read: {error}", remedy="write it as YAML") from None
     return found if isinstance(found, dict) else {}

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import yaml
 
 from local.errors import LocalError
 from local.progress import console, step
@@ -22,6 +21,7 @@ from serinus.cli.stack import Stack, environment, project_folder
 from serinus.rollout.assess import assess
 from serinus.rollout.outlook import Expected
 from serinus.rollout.plan import Decision, Plan
+from serinus.rollout.yaml_text import read_yaml
 
 _NOT_LIVE = "the cluster was not asked (--no-live)"
 # The engine knows --event-log only in this mode; its own automation API does the same.
@@ -94,7 +94,7 @@ def _plan(name: str, policies: str, save_plan: Path | None, live: bool, expected
         log = Path(scratch) / "events"
         result = stack.preview("--event-log", str(log), *flags)
         lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
-    project = yaml.safe_load((folder / "Pulumi.yaml").read_text(encoding="utf-8"))["name"]
+    project = read_yaml((folder / "Pulumi.yaml").read_text(encoding="utf-8"))["name"]
     preview = read_preview(lines, project)
     if not result.ok and not (preview.errors or preview.refusals):
         # It ended before there were events: no such stack, no backend, a wrong flag.

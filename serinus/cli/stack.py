@@ -13,11 +13,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from local import engine, places
 from serinus.cli.pack import pack_configuration
 from serinus.cli.scratch import scratch
+from serinus.rollout.yaml_text import read_yaml
 
 
 def project_folder() -> Path:
@@ -30,7 +29,7 @@ def environment(settings: Path) -> dict[str, str]:
     """What reaches the local cluster, for a stack whose settings file names it; nothing for any other."""
     if not settings.exists():
         return {}
-    config = (yaml.safe_load(settings.read_text(encoding="utf-8")) or {}).get("config") or {}
+    config = (read_yaml(settings.read_text(encoding="utf-8")) or {}).get("config") or {}
     return engine.environment() if config.get("serinus:context") == places.CONTEXT else {}
 
 

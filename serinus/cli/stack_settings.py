@@ -5,10 +5,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from local import places
 from local.errors import LocalError
+from serinus.rollout.yaml_text import read_yaml
 
 if TYPE_CHECKING:
     from stacks.settings import Settings
@@ -35,7 +34,7 @@ def stack_settings(stack: str) -> "Settings":
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+        found: dict[str, Any] = read_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         remedy = f"run this in the project's directory, such as {places.ROOT}, with a stack that has a file"
         raise LocalError(f"{path.name} can't be read: {error.strerror}", remedy=remedy) from None

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from serinus.rollout.canonical import digest
 from serinus.rollout.complaints import complaints
+from serinus.rollout.yaml_text import read_yaml
 
 _IDENTITY = ("image", "engine", "model", "prompt", "sampling", "options")
 _ID_HEX_DIGITS = 8
@@ -109,7 +110,7 @@ def load_release(path: Path) -> Release:
     Raises ManifestError when the file is missing, is no YAML mapping, or breaks the schema; every mistake is listed.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = read_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ManifestError(f"{path}: can't be read ({error.strerror}); write it as releases/<name>.yaml") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

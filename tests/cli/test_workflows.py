@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import typer
 import typer.core
-import yaml
 
 from serinus.cli.main import app
+from serinus.rollout.yaml_text import read_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -20,7 +20,7 @@ GITLAB = ROOT / "docs" / "gitlab-ci.example.yml"
 
 
 def read(file: Path) -> dict[str, Any]:
-    document: dict[str, Any] = yaml.safe_load(file.read_text())
+    document: dict[str, Any] = read_yaml(file.read_text())
     # YAML 1.1 reads the key `on` as true.
     return {("on" if key is True else key): value for key, value in document.items()}
 

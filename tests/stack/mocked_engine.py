@@ -7,14 +7,17 @@ import runpy
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pulumi
-import yaml
-from pulumi.runtime import mocks, rpc, settings
+from pulumi.runtime import mocks, resource, rpc, settings
 from pulumi.runtime.config import set_all_config
+from pulumi.runtime.proto import source_pb2
 from pulumi.runtime.stack import run_pulumi_func
+
+from serinus.rollout.yaml_text import read_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = "serinus"
@@ -23,9 +26,13 @@ STACK = "test"
 
 def engine_config(root: Path, changes: Mapping[str, object]) -> dict[str, str]:
     """The configuration as the engine hands it over: Pulumi.yaml's defaults under `changes`, all as text or JSON."""
-    declared = yaml.safe_load((root / "Pulumi.yaml").read_text())["config"]
-    values = {key: entry["default"] for key, entry in declared.items()} | dict(changes)
+    values = {**_defaults((root / "Pulumi.yaml").read_text()), **changes}
     return {f"{PROJECT}:{key}": v if isinstance(v, str) else json.dumps(v) for key, v in values.items()}
+
+
+@cache
+def _defaults(declaration: str) -> Mapping[str, object]:
+    return {key: entry["default"] for key, entry in read_yaml(declaration)["config"].items()}
 
 
 @dataclass(frozen=True)
@@ -107,6 +114,10 @@ def run_program(changes: Mapping[str, object], preview: bool = False) -> Run:
 def run_this(declare: Callable[[], None]) -> Run:
     """Run a program of a few lines, such as of one component."""
     return contextvars.copy_context().run(lambda: asyncio.run(_run({}, False, declare)))
+
+
+# Where in the program a resource stands is for the engine's messages. Nobody reads it here; it takes a third of a run.
+resource._get_stack_trace = source_pb2.StackTrace
 
 
 async def _run(config: dict[str, str], preview: bool, declare: Callable[[], None]) -> Run:

@@ -24,6 +24,7 @@ from serinus.cli.promote.engine import LockHolder, locked
 from serinus.cli.promote.stackfile import StackFile, Value
 from serinus.cli.stack import Result, Stack
 from serinus.rollout.profile import PROFILES
+from serinus.rollout.yaml_text import read_yaml
 
 FOLDER = places.BUILD / "demo"
 STACK = "demo"
@@ -97,7 +98,7 @@ class Project:
 
     def begin_ladder_at(self, weight: int) -> None:
         """Leave out the rungs below `weight`, from the next update on."""
-        document = yaml.safe_load(self.file.text())
+        document = read_yaml(self.file.text())
         rungs = [dict(rung) for rung in PROFILES["fast"] if int(rung["weight"]) >= weight]
         document["config"][f"{self.file.project}:ladder"] = rungs
         _write(self.file.path, document)
@@ -163,10 +164,10 @@ class Project:
             raise LocalError(
                 f"there is no Pulumi.{self._base}.yaml", remedy="Name a stack of this folder with --stack."
             )
-        document: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        document: dict[str, Any] = read_yaml(path.read_text(encoding="utf-8")) or {}
         config = document.setdefault("config", {})
         before = FOLDER / f"Pulumi.{STACK}.yaml"
-        known = yaml.safe_load(before.read_text(encoding="utf-8"))["config"] if before.exists() else {}
+        known = read_yaml(before.read_text(encoding="utf-8"))["config"] if before.exists() else {}
         own: dict[str, object] = {
             "namespace": NAMESPACE,
             "host": f"demo.{config.get('serinus:host', '')}",

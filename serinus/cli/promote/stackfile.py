@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from local.errors import LocalError
+from serinus.rollout.yaml_text import read_yaml
 
 Value = str | int | list[str]
 
@@ -137,7 +138,7 @@ def _pairs(text: str) -> dict[yaml.ScalarNode, yaml.Node]:
 def _says(after: str, before: str, wanted: Mapping[str, Value]) -> bool:
     """Tell whether the change, and nothing else, has been made. The engine takes every setting as text."""
     try:
-        old, new = yaml.safe_load(before), yaml.safe_load(after)
+        old, new = read_yaml(before), read_yaml(after)
     except yaml.YAMLError:
         return False
     if not isinstance(new, dict) or not isinstance(new.get("config"), dict):
@@ -178,7 +179,7 @@ def _config(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def _parsed(text: str, path: Path) -> dict[str, Any]:
     try:
-        document = yaml.safe_load(text)
+        document = read_yaml(text)
     except yaml.YAMLError as error:
         raise LocalError(f"{path.name} is no YAML: {' '.join(str(error).split())}") from None
     if not isinstance(document, dict):
