@@ -70,6 +70,8 @@ def environment() -> dict[str, str]:
 def prepare_store() -> None:
     """The place of the stacks' state; it lives and ends with the cluster that it describes."""
     _STATE_STORE.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for attributes in _STATE_STORE.rglob("*.attrs"):  # an older version kept them, and half of one blocks its stack
+        attributes.unlink()
 
 
 def _path_without_ours() -> str:

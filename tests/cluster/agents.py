@@ -19,12 +19,13 @@ from tests.cluster.guarded import BREAK_GLASS, apply, permission, serinus
 PROOF = "proves who demands a rollback"
 WEIGHT_ON_TRIAL = 20
 _FAULT = "/tmp/drill"
+# Another release in each run: a budget counts what a release has cost today, also in a run before this one.
 _RELEASE = f"""
 name: echo-drill
 image: localhost/serinus-serving:local
 engine: echo
 model: {{id: echo, path: /models, revision: "3"}}
-prompt: {{system: echo 3}}
+prompt: {{system: echo of {time.time_ns()}}}
 options: {{fail_file: {_FAULT}}}
 load_seconds: 120
 drain_seconds: 5
