@@ -63,7 +63,7 @@ Files = list[tuple[Mapping[str, Any], Path]]
 def _documents(kubeconfig: str, environ: Mapping[str, str]) -> Files:
     """Every file with the directory that its relative paths start from."""
     if "\n" in kubeconfig or kubeconfig.startswith("{"):
-        return [(_parsed(kubeconfig), Path.cwd())]
+        return [(read_yaml(kubeconfig), Path.cwd())]
     if kubeconfig:
         # A relative path starts from the project, where the engine was called; the pack runs in its own directory.
         path = Path(environ.get("PWD") or ".") / Path(kubeconfig).expanduser()
@@ -71,12 +71,7 @@ def _documents(kubeconfig: str, environ: Mapping[str, str]) -> Files:
     else:
         listed = [Path(part) for part in environ.get("KUBECONFIG", "").split(os.pathsep) if part]
         paths = [path for path in listed if path.exists()] if listed else [Path.home() / ".kube" / "config"]
-    return [(_parsed(path.read_text(encoding="utf-8")), path.parent) for path in paths]
-
-
-def _parsed(text: str) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = read_yaml(text)
-    return found
+    return [(read_yaml(path.read_text(encoding="utf-8")), path.parent) for path in paths]
 
 
 def _named(files: Files, kind: str, key: str, name: str) -> tuple[Mapping[str, Any], Path]:

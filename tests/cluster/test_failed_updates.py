@@ -58,7 +58,9 @@ def test_a_killed_up_is_told_and_another_one_finishes_the_work(project: Project)
 def test_no_file_of_the_state_is_written_in_place(project: Project) -> None:
     # The engine renames a whole file over each. What it keeps beside them it does not: a kill would leave half of one.
     assert project.stack.select().ok
-    assert not list((STATE / "pulumi").rglob("*.attrs"))
+    files = [file.name for file in (STATE / "pulumi").rglob("*")]
+    assert f"{project.name}.json" in files
+    assert not [name for name in files if name.endswith(".attrs")]
 
 
 def _start_and_kill(project: Project) -> None:
